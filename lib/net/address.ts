@@ -1,0 +1,39 @@
+/**
+ * `host:port`, to and from text.
+ *
+ * @module
+ */
+
+/** Where a node listens, or is to be reached. */
+export interface Address {
+  /** A name or an IP address; an IPv6 address stands here without brackets. */
+  readonly host: string;
+  /** 0 to 65535; 0 asks for any free port. */
+  readonly port: number;
+}
+
+/**
+ * Parses `host:port`; an IPv6 address stands in brackets, `[::1]:6001`.
+ *
+ * @throws {TypeError} If it is none.
+ */
+export function parseAddress(text: string): Address {
+  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/]+)):([0-9]{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65535) {
+    throw new TypeError(`Cannot take an address that is no host:port: current value is "${text}"`);
+  }
+  return { host, port };
+}
+
+/** Formats an address as `host:port`, an IPv6 address in brackets. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Whether the host is this machine, reached by loopback: 127.0.0.0/8, `::1` or `localhost`. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" ||
+    /^127(?:\.(?:25[0-5]|2[0-4]\d|1\d\d|\d?\d)){3}$/.test(host);
+}

@@ -1,0 +1,52 @@
+/**
+ * The connecting side of a connection.
+ *
+ * @module
+ */
+
+import { parseAddress } from "./address.ts";
+import { Connection, type Role } from "./connection.ts";
+import type { Trace } from "./trace.ts";
+
+/** Who connects to whom. */
+export interface ConnectOptions {
+  /** What this side is. */
+  readonly role: Role;
+  /** What the other side is. */
+  readonly peerRole: Role;
+  /** How long connecting may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Ends the connecting. */
+  readonly signal?: AbortSignal;
+  /** Told of every message that passes. */
+  readonly trace: Trace | undefined;
+}
+
+/**
+ * Connects.
+ *
+ * @param address `host:port`.
+ * @throws {TypeError} If the address is none.
+ * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
+ * @throws {Error} If nobody listens there, or does not within the time.
+ */
+export async function connect(address: string, options: ConnectOptions): Promise<Connection> {
+  const { host, port } = parseAddress(address);
+  const connecting = new AbortController();
+  const stop = () => connecting.abort(new Error("the connecting was ended"));
+  const timer = setTimeout(
+    () => connecting.abort(new Error(`no connection within ${options.timeoutMs} ms`)),
+    options.timeoutMs,
+  );
+  options.signal?.addEventListener("abort", stop);
+  try {
+    if (options.signal?.aborted) stop();
+    const conn = await Deno.connect({ hostname: host, port, signal: connecting.signal });
+    return new Connection(conn, options.role, options.peerRole, options.trace);
+  } catch (error) {
+    throw connecting.signal.aborted ? connecting.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", stop);
+  }
+}

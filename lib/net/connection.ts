@@ -1,0 +1,219 @@
+/**
+ * One connection: lines in, lines out.
+ *
+ * @module
+ */
+
+import { format } from "../protocol/format.ts";
+import { LINGER_MS, MAX_UNSENT_BYTES } from "../protocol/limits.ts";
+import type { Reply, Request } from "../protocol/message.ts";
+import { formatAddress } from "./address.ts";
+import { lineStream } from "./line_stream.ts";
+import type { Trace } from "./trace.ts";
+
+const encoder = new TextEncoder();
+/** Buffers that no write is using. A write keeps one to its end, so there must be several. */
+const spareBuffers: Uint8Array[] = [];
+const MAX_SPARE_BUFFERS = 8;
+/** In UTF-8 a UTF-16 unit takes three bytes at most. */
+const MAX_BYTES_PER_UNIT = 3;
+const SPARE_BUFFER_BYTES = MAX_BYTES_PER_UNIT * MAX_UNSENT_BYTES;
+
+/** What one side of a connection is, for the trace. */
+export type Role = "client" | "proxy" | "server";
+
+/** Messages over one TCP connection. */
+export class Connection {
+  /** What the other side is. */
+  peerRole: Role;
+  readonly #role: Role;
+  readonly #conn: Deno.TcpConn;
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  readonly #trace: Trace | undefined;
+  #unsent = "";
+  /** How much of what was handed to the socket it has not taken. */
+  #writingLength = 0;
+  #flushing: Promise<void> | undefined;
+  /** Waiting for room, or for all to be sent. */
+  #waiting: { most: number; resolve: () => void }[] = [];
+  #ended = false;
+  #closed = false;
+
+  /** Takes a connection over; `role` is this side, `peerRole` the other, for `trace`. */
+  constructor(conn: Deno.TcpConn, role: Role, peerRole: Role, trace: Trace | undefined) {
+    this.#conn = conn;
+    this.#role = role;
+    this.peerRole = peerRole;
+    this.#trace = trace;
+    this.#reader = lineStream(conn).getReader();
+    // A reply is one small write, which must not wait for the acknowledgement of the one before.
+    conn.setNoDelay(true);
+  }
+
+  /** The other side's address. */
+  get remote(): string {
+    return formatAddress({
+      host: this.#conn.remoteAddr.hostname,
+      port: this.#conn.remoteAddr.port,
+    });
+  }
+
+  /** Whether it was closed, or found broken. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The length of what was sent and not yet taken by the socket, in UTF-16 units. */
+  get unsent(): number {
+    return this.#unsent.length + this.#writingLength;
+  }
+
+  /**
+   * Reads the next lines: as one text, each with its newline.
+   *
+   * @returns The lines, or `undefined` at the end.
+   * @throws {TableError} If the framing is broken.
+   * @throws {Error} If the connection is.
+   */
+  async read(): Promise<string | undefined> {
+    const { value } = await this.#reader.read();
+    if (value === undefined) this.#ended = true;
+    return value;
+  }
+
+  /** Reads no more: a read that waits ends as if the other side had. */
+  async stopReading(): Promise<void> {
+    try {
+      await this.#reader.cancel();
+    } catch {
+      // The stream had failed, which its reader is told.
+    }
+  }
+
+  /**
+   * Sends a message after those before it; all that is sent without an `await` between leaves in one
+   * write. A failure closes the connection, and its reader learns of it.
+   */
+  send(message: Request | Reply): void {
+    if (this.#closed) return;
+    this.sendLine(format(message));
+  }
+
+  /** Sends a line that has no newline yet. */
+  sendLine(line: string): void {
+    if (this.#closed) return;
+    this.tell(line, false);
+    this.#unsent += line;
+    this.#unsent += "\n";
+    // Begun behind a microtask, so that the rest of a batch comes with it.
+    this.#flushing ??= Promise.resolve().then(() => this.#flush());
+  }
+
+  /** Resolves when there is room to send more; `undefined` where there is now. */
+  room(): Promise<void> | undefined {
+    return this.unsent <= MAX_UNSENT_BYTES ? undefined : this.#sentTo(MAX_UNSENT_BYTES);
+  }
+
+  /** Tells the trace of a line, or of what happened. */
+  tell(text: string, incoming: boolean): void {
+    if (this.#trace === undefined) return;
+    const { hostname: host, port } = this.#conn.localAddr;
+    const self = `${this.#role}@${formatAddress({ host, port })}`;
+    const peer = `${this.peerRole}@${this.remote}`;
+    if (incoming) this.#trace(peer, self, text);
+    else this.#trace(self, peer, text);
+  }
+
+  /** Calls `take` for each line of what was read. */
+  eachLine(lines: string, take: (start: number, end: number) => void): void {
+    for (let start = 0, end; start < lines.length; start = end + 1) {
+      end = lines.indexOf("\n", start);
+      this.tellLine(lines, start, end);
+      take(start, end);
+    }
+  }
+
+  /** Tells the trace of an incoming line. */
+  tellLine(lines: string, start: number, end: number): void {
+    if (this.#trace !== undefined) this.tell(lines.slice(start, end).replace(/\r$/, ""), true);
+  }
+
+  /**
+   * Closes in order: what was sent leaves, then the other side is told that no more will come, then,
+   * for a moment, what it still sends is read and thrown away, since a socket that is closed with
+   * unread bytes takes back what it sent.
+   */
+  async end(): Promise<void> {
+    if (!this.#closed) await this.#sentTo(0);
+    try {
+      if (!this.#closed) await this.#conn.closeWrite();
+      if (!this.#ended) await this.#linger();
+    } catch {
+      // The other side has closed already.
+    }
+    this.close();
+  }
+
+  /** Closes at once; what was not sent is lost. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#unsent = "";
+    this.#writingLength = 0;
+    this.#conn.close();
+    this.#wake();
+    // A read that waits is refused by the close; nobody may be left to hear it.
+    this.#reader.closed.catch(() => {});
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#unsent !== "") {
+      const text = this.#unsent;
+      this.#unsent = "";
+      this.#writingLength = text.length;
+      const buffer = text.length <= MAX_UNSENT_BYTES
+        ? spareBuffers.pop() ?? new Uint8Array(SPARE_BUFFER_BYTES)
+        : new Uint8Array(MAX_BYTES_PER_UNIT * text.length);
+      const { written } = encoder.encodeInto(text, buffer);
+      try {
+        for (let at = 0; at < written;) {
+          at += await this.#conn.write(buffer.subarray(at, written));
+        }
+      } catch {
+        this.close();
+      }
+      this.#writingLength = 0;
+      if (buffer.length === SPARE_BUFFER_BYTES && spareBuffers.length < MAX_SPARE_BUFFERS) {
+        spareBuffers.push(buffer);
+      }
+      this.#wake();
+    }
+    this.#flushing = undefined;
+  }
+
+  #sentTo(most: number): Promise<void> {
+    if (this.#closed || this.unsent <= most) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ most, resolve }));
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    const { unsent } = this;
+    this.#waiting = this.#waiting.filter((waiter) => {
+      if (unsent > waiter.most) return true;
+      waiter.resolve();
+      return false;
+    });
+  }
+
+  async #linger(): Promise<void> {
+    const timer = setTimeout(() => this.close(), LINGER_MS);
+    try {
+      await this.stopReading();
+      const scrap = new Uint8Array(4096);
+      while (await this.#conn.read(scrap) !== null);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

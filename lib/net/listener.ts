@@ -1,0 +1,127 @@
+/**
+ * The accept loop.
+ *
+ * @module
+ */
+
+import { errorReply } from "../protocol/error.ts";
+import { ACCEPT_PAUSE_MS, SHUTDOWN_MS } from "../protocol/limits.ts";
+import { formatAddress } from "./address.ts";
+import { Connection, type Role } from "./connection.ts";
+import type { Trace } from "./trace.ts";
+
+/** What a listener needs to know. */
+export interface ListenerOptions {
+  /** What this node is. */
+  readonly role: Role;
+  /** The host to listen on. */
+  readonly host: string;
+  /** The port to listen on; 0 for any that is free. */
+  readonly port: number;
+  /** How many connections are taken at a time; one more is answered 429 and closed. */
+  readonly maxConnections: number;
+  /** Told of every message that passes. */
+  readonly trace: Trace | undefined;
+  /** Told of what goes wrong here and is nobody's answer. */
+  readonly log: (sentence: string) => void;
+}
+
+/** Serves a connection to its end, and does not reject. */
+export type Serve = (connection: Connection) => Promise<void>;
+
+/** Takes connections until it is closed. */
+export class Listener {
+  /** Where it listens, `host:port`. */
+  readonly address: string;
+  readonly #listener: Deno.TcpListener;
+  readonly #options: ListenerOptions;
+  readonly #served = new Map<Connection, Promise<void>>();
+  readonly #refused = new Set<Connection>();
+  #closing = false;
+  #pause: { timer: ReturnType<typeof setTimeout>; resolve: () => void } | undefined;
+  #accepting: Promise<void> | undefined;
+
+  /**
+   * Listens; those who connect wait until it is started.
+   *
+   * @throws {Deno.errors.AddrInUse} If another listens there.
+   * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
+   * @throws {Error} Whatever else `Deno.listen` throws.
+   */
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#listener = Deno.listen({ hostname: options.host, port: options.port });
+    this.address = formatAddress({ host: options.host, port: this.#listener.addr.port });
+  }
+
+  /** Begins to take connections, and has each served. */
+  start(serve: Serve): void {
+    this.#accepting = this.#accept(serve);
+  }
+
+  /**
+   * Takes no more connections and reads no more requests; resolves when all that was in hand is
+   * answered, after 5 s at most.
+   */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#listener.close();
+    if (this.#pause !== undefined) {
+      clearTimeout(this.#pause.timer);
+      this.#pause.resolve();
+    }
+    await this.#accepting;
+    const timer = setTimeout(() => {
+      for (const connection of this.#served.keys()) connection.close();
+    }, SHUTDOWN_MS);
+    for (const connection of this.#refused) connection.close();
+    for (const connection of this.#served.keys()) connection.stopReading();
+    await Promise.all(this.#served.values());
+    clearTimeout(timer);
+  }
+
+  async #accept(serve: Serve): Promise<void> {
+    while (!this.#closing) {
+      let conn;
+      try {
+        conn = await this.#listener.accept();
+      } catch (error) {
+        if (this.#closing) return;
+        // No file descriptor is left, or the peer has gone already. Those served go on.
+        this.#options.log(`cannot take a connection: ${(error as Error).message}`);
+        await new Promise<void>((resolve) => {
+          this.#pause = { timer: setTimeout(resolve, ACCEPT_PAUSE_MS), resolve };
+        });
+        continue;
+      }
+      this.#take(conn, serve);
+    }
+  }
+
+  #take(conn: Deno.TcpConn, serve: Serve): void {
+    const { role, trace, maxConnections } = this.#options;
+    let connection: Connection;
+    try {
+      connection = new Connection(conn, role, "client", trace);
+    } catch {
+      // Reset before its options could be set.
+      conn.close();
+      return;
+    }
+    if (this.#served.size >= maxConnections) {
+      this.#refuse(connection);
+      return;
+    }
+    const served = serve(connection).finally(() => this.#served.delete(connection));
+    this.#served.set(connection, served);
+  }
+
+  #refuse(connection: Connection): void {
+    const { maxConnections } = this.#options;
+    connection.send(errorReply(429, `this node takes ${maxConnections} connections, and has them`));
+    // As many as are served may be on their way out with the reply; the rest go without.
+    if (this.#refused.size >= maxConnections) return connection.close();
+    this.#refused.add(connection);
+    connection.end().finally(() => this.#refused.delete(connection));
+  }
+}

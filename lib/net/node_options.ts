@@ -1,0 +1,49 @@
+/**
+ * What every node that listens may be told.
+ *
+ * @module
+ */
+
+import { HOST, MAX_CONNECTIONS } from "../protocol/limits.ts";
+import type { Role } from "./connection.ts";
+import type { ListenerOptions } from "./listener.ts";
+import { checkOption } from "./options.ts";
+import type { Trace } from "./trace.ts";
+
+/** Options of a node that listens. */
+export interface NodeOptions {
+  /**
+   * The host to listen on.
+   *
+   * @default {"127.0.0.1"}
+   */
+  host?: string;
+  /** The port to listen on; 0 for any that is free. */
+  port?: number;
+  /**
+   * How many connections are taken at a time; one more is answered 429 and closed.
+   *
+   * @default {1024}
+   */
+  maxConnections?: number;
+  /** Told of every message that passes. */
+  trace?: Trace;
+  /** Told, in a sentence, of what goes wrong and is nobody's answer. */
+  log?: (sentence: string) => void;
+}
+
+/**
+ * The options of a node's listener, checked.
+ *
+ * @throws {RangeError} If one is outside its range.
+ */
+export function listenerOptions(
+  role: Role,
+  defaultPort: number,
+  options: NodeOptions,
+): ListenerOptions {
+  const { host = HOST, port = defaultPort, maxConnections = MAX_CONNECTIONS } = options;
+  checkOption("port", port, 0, 65535);
+  checkOption("maxConnections", maxConnections, 1, 1_000_000);
+  return { role, host, port, maxConnections, trace: options.trace, log: options.log ?? (() => {}) };
+}

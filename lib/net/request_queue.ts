@@ -1,0 +1,186 @@
+/**
+ * Requests in order over a connection: which reply answers which, and what has no answer in time.
+ *
+ * ```text
+ *            waiting                     sent
+ *  ask() → [ d ][ e ]  ── attach() →  [ a ][ b ][ c ]  ← answer(), in the order sent
+ *            expired: 503               lost at detach(), or expired: 503 a read, 504 a write
+ * ```
+ *
+ * @module
+ */
+
+import { TableError } from "../protocol/error.ts";
+import type { Reply, Request } from "../protocol/message.ts";
+import type { Connection } from "./connection.ts";
+import { Fifo } from "./fifo.ts";
+
+/** Why a request has no answer. */
+export type Failure = "unsent" | "silent" | "lost";
+
+/** A request on its way, and what becomes of it. */
+export abstract class Asked {
+  /** What is sent; a text is sent as it is, and any reply answers it. */
+  abstract readonly request: Request | string;
+  /** When it fails, by the monotonic clock in milliseconds. */
+  deadline = 0;
+  /** Whether it was handed to a connection. */
+  sent = false;
+  /** Whether it was answered or has failed. */
+  settled = false;
+
+  /** Takes the answer, in order; it may come after {@linkcode failed} with `"silent"`. */
+  abstract answered(reply: Reply): void;
+
+  /**
+   * It was not answered: `unsent`, no connection until its deadline; `silent`, sent and not answered
+   * until then; `lost`, sent on a connection that has ended, whether or not it was `silent` before.
+   */
+  abstract failed(why: Failure): void;
+}
+
+/** Requests in order over one connection at a time, each sent at most once. */
+export class RequestQueue {
+  readonly #timeoutMs: number;
+  #connection: Connection | undefined;
+  readonly #waiting = new Fifo<Asked>();
+  readonly #sent = new Fifo<Asked>();
+  /** All that are not settled, the oldest first; and some that are. */
+  readonly #byDeadline = new Fifo<Asked>();
+  #whenIdle: (() => void)[] = [];
+  #whenAnswered: (() => void)[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param timeoutMs How long a request may take, from the moment it is asked. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** How many were sent and have no answer. */
+  get outstanding(): number {
+    return this.#sent.length;
+  }
+
+  /** Takes a connection to send on; what waits is sent at once. */
+  attach(connection: Connection): void {
+    this.#connection = connection;
+    for (const asked of this.#waiting.drain()) {
+      if (!asked.settled) this.#send(asked);
+    }
+  }
+
+  /** The connection has ended: what was sent and not answered is lost. */
+  detach(): void {
+    this.#connection = undefined;
+    for (const asked of this.#sent.drain()) {
+      asked.settled = true;
+      asked.failed("lost");
+    }
+    this.#trim();
+  }
+
+  /** Sends a request, or lets it wait for a connection. */
+  ask(asked: Asked): void {
+    asked.deadline = performance.now() + this.#timeoutMs;
+    this.#byDeadline.push(asked);
+    this.#arm();
+    this.again(asked);
+  }
+
+  /** Sends a request in place of one that was answered in time; its deadline stays. */
+  again(asked: Asked): void {
+    asked.settled = false;
+    if (this.#connection === undefined) this.#waiting.push(asked);
+    else this.#send(asked);
+  }
+
+  /**
+   * Takes a reply for the first request that was sent and has none.
+   *
+   * @throws {TableError} 400 if none was sent, or the reply does not answer it.
+   */
+  answer(reply: Reply): void {
+    const asked = this.#sent.first;
+    if (asked === undefined) throw new TableError(400, `${reply.op} answers no request`);
+    if (!answers(asked.request, reply)) {
+      throw new TableError(400, `${reply.op} does not answer what was asked`);
+    }
+    this.#sent.shift();
+    asked.settled = true;
+    asked.answered(reply);
+    this.#trim();
+  }
+
+  /** Resolves when nothing waits for an answer any more. */
+  idle(): Promise<void> {
+    this.#trim();
+    if (this.#byDeadline.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  /** Resolves when the next answer has come, or none will. */
+  answeredOne(): Promise<void> {
+    return new Promise((resolve) => this.#whenAnswered.push(resolve));
+  }
+
+  /** Fails all that waits, and all that was sent. */
+  close(): void {
+    this.detach();
+    for (const asked of this.#waiting.drain()) {
+      if (!asked.settled) this.#fail(asked, "unsent");
+    }
+    this.#trim();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #send(asked: Asked): void {
+    asked.sent = true;
+    this.#sent.push(asked);
+    if (typeof asked.request === "string") this.#connection!.sendLine(asked.request);
+    else this.#connection!.send(asked.request);
+  }
+
+  #fail(asked: Asked, why: Failure): void {
+    asked.settled = true;
+    asked.failed(why);
+  }
+
+  #trim(): void {
+    if (this.#whenAnswered.length > 0) this.#whenAnswered.splice(0).forEach((resolve) => resolve());
+    while (this.#byDeadline.first?.settled) this.#byDeadline.shift();
+    while (this.#waiting.first?.settled) this.#waiting.shift();
+    if (this.#byDeadline.length > 0) return;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  /** One timer is enough: all have the same time, so the oldest is the first to fail. */
+  #arm(): void {
+    const first = this.#byDeadline.first;
+    if (this.#timer !== undefined || first === undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#expire();
+      this.#arm();
+    }, Math.max(1, first.deadline - performance.now()));
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    this.#trim();
+    for (let asked; (asked = this.#byDeadline.first) !== undefined && asked.deadline <= now;) {
+      this.#byDeadline.shift();
+      if (!asked.settled) this.#fail(asked, asked.sent ? "silent" : "unsent");
+    }
+    this.#trim();
+  }
+}
+
+function answers(request: Request | string, reply: Reply): boolean {
+  if (typeof request === "string" || reply.op === "ERR") return true;
+  if (reply.op !== request.op) return false;
+  if (!("ind" in request) || request.ind === undefined || !("ind" in reply)) return true;
+  const { ind } = reply;
+  return ind !== undefined && ind.length === request.ind.length &&
+    request.ind.every((index, i) => index === ind[i]);
+}

@@ -1,0 +1,60 @@
+/**
+ * Every limit and every default of the three nodes, each with its unit in its name.
+ *
+ * @module
+ */
+
+/** Entries of a new table. */
+export const TABLE_SIZE = 10;
+/** The largest table that a server takes, in entries. */
+export const MAX_TABLE_SIZE = 1_000_000;
+/** The port of a server. */
+export const SERVER_PORT = 6002;
+/** The port of a proxy. */
+export const PROXY_PORT = 6001;
+/** The host that both listen on unless told otherwise. */
+export const HOST = "127.0.0.1";
+
+/** The longest line, in bytes, its newline not counted. */
+export const MAX_LINE_BYTES = 64 * 1024;
+/** The most indices of one request. */
+export const MAX_INDICES = 1024;
+/** The most indices of one ADD. */
+export const MAX_ADD_INDICES = 5;
+/** The most characters that an error's MSG quotes of what it complains about. */
+export const MAX_QUOTED_CHARACTERS = 64;
+
+/** The buffer into which a connection is read, in bytes. */
+export const READ_BUFFER_BYTES = 16 * 1024;
+/** Unsent bytes at which a connection's requests are no longer read. */
+export const MAX_UNSENT_BYTES = 64 * 1024;
+/** Requests of one connection that may be unanswered before no more of them are read. */
+export const MAX_OUTSTANDING_REQUESTS = 1024;
+/** Connections that a node takes at a time. */
+export const MAX_CONNECTIONS = 1024;
+
+/** How long a proxy lets a request wait for the server, in milliseconds. */
+export const SERVER_TIMEOUT_MS = 2000;
+/** How long a client lets a request wait for the proxy, in milliseconds. */
+export const CLIENT_TIMEOUT_MS = 5000;
+/** The longest of either, in milliseconds: the largest delay that a timer can count. */
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** The first pause before a proxy connects again, in milliseconds; it doubles. */
+export const RECONNECT_FIRST_MS = 100;
+/** The longest pause before a proxy connects again, in milliseconds. */
+export const RECONNECT_LAST_MS = 5000;
+/** How long a node that ends waits for what is in hand, in milliseconds. */
+export const SHUTDOWN_MS = 5000;
+/** How long a closed connection's unread bytes are still read, so that the last reply arrives. */
+export const LINGER_MS = 500;
+/** The pause after a failed accept (no file descriptor left, say), in milliseconds. */
+export const ACCEPT_PAUSE_MS = 100;
+
+/** The term of a lease, in milliseconds. */
+export const LEASE_TERM_MS = 1000;
+/** The part of the term that a proxy leaves unused, for clocks that do not run alike. */
+export const LEASE_DRIFT = 0.02;
+/** A lease is renewed when this part of its term has passed. */
+export const LEASE_RENEWAL = 1 / 3;
+/** Terms without an answer to SUB after which a proxy gives the connection up. */
+export const SILENT_TERMS = 4;

@@ -1,0 +1,124 @@
+/**
+ * The proxy: a coherent cache behind a listener.
+ *
+ * ```text
+ *  clients                         proxy                                   server
+ *  ───────    lines   ┌──────────────────────────────────────┐
+ *  client a ────────→ │ Connection → serve → Lane a ─┐       │
+ *  client b ────────→ │ Connection → serve → Lane b ─┤ hits  │   one connection,
+ *           ←──────── │                              ▼       │   in order
+ *            replies  │                           Entries    │
+ *                     │  misses, writes ──→ Upstream ────────│──────→ GET PUT CLR SUB
+ *                     │  answers, INV   ←── (lease, queue) ←─│─────── replies, INV
+ *                     └──────────────────────────────────────┘
+ * ```
+ *
+ * Each client connection has a lane, which owns the slots of its replies: a reply finds its request
+ * by its place there. The upstream owns the queue of what was sent to the server: the k-th answer is
+ * the k-th request's. An answer puts entries in and fills a slot where it is read, not later.
+ *
+ * @module
+ */
+
+import { HOST, PROXY_PORT, SERVER_PORT } from "../protocol/limits.ts";
+import type { ErrorReply, Request } from "../protocol/message.ts";
+import { formatAddress } from "../net/address.ts";
+import type { Connection } from "../net/connection.ts";
+import { Listener } from "../net/listener.ts";
+import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
+import { type Peer, serve } from "../net/serve.ts";
+import { CoherentCache, type CoherentCacheOptions } from "./coherent_cache.ts";
+import type { Lane } from "./lane.ts";
+
+/** Options of a {@linkcode CacheProxy}. */
+export interface CacheProxyOptions extends NodeOptions, CoherentCacheOptions {
+  /**
+   * The server, `host:port`.
+   *
+   * @default {"127.0.0.1:6002"}
+   */
+  server?: string;
+}
+
+/** A proxy: a {@linkcode CoherentCache} behind a listener. */
+export class CacheProxy implements AsyncDisposable {
+  readonly #cache: CoherentCache;
+  readonly #listener: Listener;
+  #closing: Promise<void> | undefined;
+
+  private constructor(cache: CoherentCache, listener: Listener) {
+    this.#cache = cache;
+    this.#listener = listener;
+  }
+
+  /**
+   * Listens for clients; the server may be away.
+   *
+   * @throws {TypeError} If the server's address is none.
+   * @throws {RangeError} If an option is outside its range.
+   * @throws {Deno.errors.AddrInUse} If another listens there.
+   * @throws {Deno.errors.NotCapable} If the sandbox forbids one of the addresses.
+   */
+  static async listen(options: CacheProxyOptions = {}): Promise<CacheProxy> {
+    const listening = listenerOptions("proxy", PROXY_PORT, options);
+    const server = options.server ?? formatAddress({ host: HOST, port: SERVER_PORT });
+    const listener = new Listener(listening);
+    let cache: CoherentCache;
+    try {
+      cache = await CoherentCache.connect(server, options);
+    } catch (error) {
+      await listener.close();
+      throw error;
+    }
+    listener.start((connection) => serve(connection, new LanePeer(connection, cache)));
+    return new CacheProxy(cache, listener);
+  }
+
+  /** Where it listens, `host:port`. */
+  get address(): string {
+    return this.#listener.address;
+  }
+
+  /**
+   * Takes no more connections and no more requests, answers those in hand, gives the lease back and
+   * closes; each of the two within 5 s.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#listener.close().then(() => this.#cache.close());
+    return this.#closing;
+  }
+
+  /** {@linkcode close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** A client's connection, which is not read while its replies are not. */
+class LanePeer implements Peer {
+  readonly #connection: Connection;
+  readonly #lane: Lane;
+
+  constructor(connection: Connection, cache: CoherentCache) {
+    this.#connection = connection;
+    this.#lane = cache.lane((reply) => connection.send(reply));
+  }
+
+  begin(): void {
+    this.#lane.begin();
+  }
+
+  take(request: Request | ErrorReply): void {
+    this.#lane.take(request);
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#connection.room() ?? this.#lane.room();
+  }
+
+  settled(): Promise<void> {
+    return this.#lane.settled();
+  }
+
+  left(): void {}
+}

@@ -1,0 +1,142 @@
+/**
+ * The coherent cache: a bounded cache over a server, that never shows an old value.
+ *
+ * @module
+ */
+
+import { MAX_TIMEOUT_MS, SERVER_TIMEOUT_MS } from "../protocol/limits.ts";
+import type { Reply, Request } from "../protocol/message.ts";
+import { parseAddress } from "../net/address.ts";
+import { checkOption } from "../net/options.ts";
+import { TableCalls } from "../net/table_calls.ts";
+import type { Trace } from "../net/trace.ts";
+import type { Eviction } from "./bounded_cache.ts";
+import { Entries } from "./entries.ts";
+import { Lane } from "./lane.ts";
+import { Upstream } from "./upstream.ts";
+
+/** Options of a {@linkcode CoherentCache}. */
+export interface CoherentCacheOptions {
+  /**
+   * How many entries are held at most.
+   *
+   * @default {half of the server's table, rounded up}
+   */
+  capacity?: number;
+  /**
+   * Which entry goes when a new one comes: under `"fifo"` the one that entered first, under `"lru"`
+   * the one used longest ago.
+   *
+   * @default {"fifo"}
+   */
+  eviction?: Eviction;
+  /**
+   * Whether what is written through this cache is held too (`"allocate"`) or not (`"around"`).
+   *
+   * @default {"allocate"}
+   */
+  onWrite?: "allocate" | "around";
+  /**
+   * How long a request may wait for the server, in milliseconds, from the moment it is asked.
+   *
+   * @default {2000}
+   */
+  timeoutMs?: number;
+  /** Told of every message that passes between this cache and the server. */
+  trace?: Trace;
+  /** Told, in a sentence, of what goes wrong and is nobody's answer: the server lost, say. */
+  log?: (sentence: string) => void;
+}
+
+/**
+ * A cache of a server's table inside this process.
+ *
+ * A read that finds all it asks for costs no message.
+ *
+ * @example A hit costs no message
+ * ```ts
+ * import { CoherentCache, TableServer } from "@halfway/halfway";
+ *
+ * await using server = await TableServer.listen({ port: 0 });
+ * await using cache = await CoherentCache.connect(server.address);
+ * await cache.put([[7, 4]]);
+ * await cache.get([7]); // [4]
+ * ```
+ */
+export class CoherentCache extends TableCalls implements AsyncDisposable {
+  readonly #entries: Entries;
+  readonly #upstream: Upstream;
+  #closing: Promise<void> | undefined;
+
+  private constructor(server: string, options: CoherentCacheOptions) {
+    super();
+    const { timeoutMs = SERVER_TIMEOUT_MS, eviction = "fifo", onWrite = "allocate" } = options;
+    parseAddress(server);
+    checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
+    const { capacity } = options;
+    if (capacity !== undefined) checkOption("capacity", capacity, 1, Number.MAX_SAFE_INTEGER);
+    this.#entries = new Entries({ capacity, eviction, onWrite });
+    this.#upstream = new Upstream({
+      server,
+      timeoutMs,
+      solo: false,
+      trace: options.trace,
+      log: options.log ?? (() => {}),
+    }, this.#entries);
+  }
+
+  /**
+   * Makes a cache over a server.
+   *
+   * Where the server is away the cache is there all the same, and connects when it can.
+   *
+   * @param server The server, `host:port`.
+   * @returns The cache, when the server has answered or was not reached at the first try.
+   * @throws {TypeError} If the address is none.
+   * @throws {RangeError} If an option is outside its range.
+   * @throws {Deno.errors.NotCapable} If the sandbox forbids the address.
+   */
+  static async connect(server: string, options: CoherentCacheOptions = {}): Promise<CoherentCache> {
+    const cache = new CoherentCache(server, options);
+    try {
+      await cache.#upstream.firstTry;
+    } catch (error) {
+      await cache.close();
+      throw error;
+    }
+    return cache;
+  }
+
+  /**
+   * A lane: it keeps the order of what it is given, as one client connection does.
+   *
+   * @ignore
+   * @param answer Gets each reply, in order.
+   */
+  lane(answer: (reply: Reply) => void): Lane {
+    return new Lane(this.#entries, this.#upstream, answer);
+  }
+
+  /**
+   * Gives the lease back and closes the connection to the server, when what was asked is answered;
+   * 5 s at most. What is asked afterwards fails with 503.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#upstream.close();
+    return this.#closing;
+  }
+
+  /** {@linkcode close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Has a request answered, from what is held where it may be. */
+  protected override ask(request: Request): Promise<Reply> {
+    return new Promise((resolve) => {
+      const lane = this.lane(resolve);
+      lane.begin();
+      lane.take(request);
+    });
+  }
+}

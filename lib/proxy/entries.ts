@@ -1,0 +1,120 @@
+/**
+ * What a proxy holds of the table, and what may enter it.
+ *
+ * @module
+ */
+
+import { BoundedCache, type Eviction } from "./bounded_cache.ts";
+import { WritesUnderWay, type Written } from "./writes_under_way.ts";
+
+/** How entries are kept. */
+export interface EntriesOptions {
+  /** How many entries are held at most; half of the table, rounded up, where it is not given. */
+  readonly capacity: number | undefined;
+  /** Which entry is the oldest. */
+  readonly eviction: Eviction;
+  /** Whether what is written enters. */
+  readonly onWrite: "allocate" | "around";
+}
+
+/**
+ * The entries that a proxy holds.
+ *
+ * Whether they may be answered from is not known here: that is the lease's matter.
+ */
+export class Entries {
+  readonly #options: EntriesOptions;
+  readonly #underWay = new WritesUnderWay();
+  #cache: BoundedCache;
+  #tableSize: number | undefined;
+  #open = false;
+
+  /** Makes empty ones, closed. */
+  constructor(options: EntriesOptions) {
+    this.#options = options;
+    this.#cache = new BoundedCache(options.capacity ?? 0, options.eviction);
+  }
+
+  /** The table's size; `undefined` until the server has told it. */
+  get tableSize(): number | undefined {
+    return this.#tableSize;
+  }
+
+  /**
+   * Lets entries in.
+   *
+   * @param tableSize The table's size, whose half is the capacity where none was given; `undefined`
+   * where the server does not tell it.
+   */
+  open(tableSize: number | undefined): void {
+    this.#open = true;
+    this.#tableSize = tableSize;
+    const capacity = this.#options.capacity ?? Math.ceil((tableSize ?? 0) / 2);
+    if (capacity === this.#cache.capacity) return;
+    this.#cache = new BoundedCache(capacity, this.#options.eviction);
+  }
+
+  /** Drops all, and lets nothing in any more. */
+  close(): void {
+    this.#open = false;
+    this.#cache.clear();
+  }
+
+  /** The data of these indices, in that order; `undefined` where one is not held. */
+  read(ind: readonly number[]): number[] | undefined {
+    const data: number[] = [];
+    for (const index of ind) {
+      const held = this.#cache.get(index);
+      if (held === undefined) return undefined;
+      data.push(held);
+    }
+    for (const index of ind) this.#cache.touch(index);
+    return data;
+  }
+
+  /** Those of these indices that are not held, each once. */
+  missing(ind: readonly number[]): number[] {
+    return [...new Set(ind)].filter((index) => this.#cache.get(index) === undefined);
+  }
+
+  /** Puts in what the server answered to a read. */
+  enter(ind: readonly number[], data: readonly number[]): void {
+    if (!this.#open) return;
+    for (const index of ind) this.#cache.touch(index);
+    ind.forEach((index, i) => {
+      if (!this.#underWay.has(index)) this.#cache.set(index, data[i]!);
+    });
+  }
+
+  /** Drops these entries, or all. */
+  drop(written: Written): void {
+    if (written === undefined) this.#cache.clear();
+    else written.forEach((index) => this.#cache.delete(index));
+  }
+
+  /** A write is about to be sent. */
+  beginWrite(written: Written): void {
+    this.drop(written);
+    this.#underWay.begin(written);
+  }
+
+  /** A write was answered, or its connection has ended. */
+  endWrite(written: Written): void {
+    this.#underWay.end(written);
+  }
+
+  /** Puts in what was written, after the write has ended well. */
+  enterWritten(ind: readonly number[], data: readonly number[]): void {
+    if (!this.#open || this.#options.onWrite === "around") return;
+    ind.forEach((index, i) => {
+      if (this.#underWay.has(index)) return;
+      this.#cache.delete(index);
+      this.#cache.set(index, data[i]!);
+    });
+  }
+
+  /** The entries held, `[index, data]`, the oldest first. */
+  held(): [index: number, data: number][] {
+    return [...this.#cache];
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * A proxy's one connection to the server: kept up, leased, and read in order.
+ *
+ * ```text
+ *   away ──connect──→ SUB sent ──grant──→ leased ⇄ lapsed      a SUB at every third of the term
+ *     ↑                  └──ERR 400──→ no SUB there: solo, or nothing is cached
+ *     └──── the connection ends: everything is dropped, what was sent is lost ────┘
+ * ```
+ *
+ * @module
+ */
+
+import { TableError } from "../protocol/error.ts";
+import {
+  RECONNECT_FIRST_MS,
+  RECONNECT_LAST_MS,
+  SHUTDOWN_MS,
+  SILENT_TERMS,
+} from "../protocol/limits.ts";
+import type { Reply, SubReply } from "../protocol/message.ts";
+import { parseReply } from "../protocol/parse.ts";
+import { connect } from "../net/connect.ts";
+import type { Connection } from "../net/connection.ts";
+import { RequestQueue } from "../net/request_queue.ts";
+import type { Trace } from "../net/trace.ts";
+import type { Entries } from "./entries.ts";
+import { Lease, type Moment, moment } from "./lease.ts";
+
+/** What an upstream needs to know. */
+export interface UpstreamOptions {
+  /** The server, `host:port`. */
+  readonly server: string;
+  /** How long a request may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether this proxy is the only writer and the only cache of a server that does not know SUB. */
+  readonly solo: boolean;
+  /** Told of every message that passes. */
+  readonly trace: Trace | undefined;
+  /** Told of what goes wrong here and is nobody's answer. */
+  readonly log: (sentence: string) => void;
+}
+
+/** What is known of the server: `new`, its SUB is not answered yet. */
+type Standing = "away" | "new" | "leasing" | "solo" | "uncached";
+
+/** The connection to the server, and the lease on what is held of its table. */
+export class Upstream {
+  /** What is asked of the server. */
+  readonly queue: RequestQueue;
+  readonly #options: UpstreamOptions;
+  readonly #entries: Entries;
+  #standing: Standing = "away";
+  #connection: Connection | undefined;
+  #lease: Lease | undefined;
+  /** When the SUB was sent that has no answer yet. */
+  #asked: Moment | undefined;
+  /** For the next SUB, or for the answer to the last. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #closing = new AbortController();
+  #givenBack: (() => void) | undefined;
+  readonly #running: Promise<void>;
+  #firstTry = Promise.withResolvers<void>();
+  /** What was last said about a server that cannot be reached, so that it is said once. */
+  #complaint = "";
+
+  /** Begins to connect; what is read of the server's table goes in and out of `entries`. */
+  constructor(options: UpstreamOptions, entries: Entries) {
+    this.#options = options;
+    this.#entries = entries;
+    this.queue = new RequestQueue(options.timeoutMs);
+    this.#running = this.#run();
+  }
+
+  /**
+   * Resolves when the server has been reached, or not, for the first time.
+   *
+   * @throws {Deno.errors.NotCapable} If the sandbox forbids its address; it is not tried again.
+   */
+  get firstTry(): Promise<void> {
+    return this.#firstTry.promise;
+  }
+
+  /** Whether entries may be answered from what is held, at this moment. */
+  mayServe(): boolean {
+    if (this.#lease === undefined) return this.#standing === "solo";
+    return this.#lease.left(moment()) > 0;
+  }
+
+  /** The state of the lease, for people: `lease 640 ms`, `no lease`, `no server` or `solo`. */
+  get state(): string {
+    if (this.#standing === "away") return "no server";
+    if (this.#standing === "solo") return "solo";
+    const left = this.#lease?.left(moment()) ?? 0;
+    return left > 0 ? `lease ${Math.ceil(left)} ms` : "no lease";
+  }
+
+  /**
+   * Gives the lease back, lets what was sent be answered, and closes; 5 s at most. Nothing is
+   * answered from what is held any more.
+   */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    const connection = this.#connection;
+    this.#closing.abort();
+    clearTimeout(this.#timer);
+    if (connection !== undefined) {
+      const timer = setTimeout(() => connection.close(), SHUTDOWN_MS);
+      await this.#giveBack(connection);
+      await this.queue.idle();
+      await connection.end();
+      clearTimeout(timer);
+    }
+    this.queue.close();
+    await this.#running;
+  }
+
+  async #giveBack(connection: Connection): Promise<void> {
+    const leasing = this.#standing === "leasing";
+    this.#lease = undefined;
+    this.#standing = "uncached";
+    if (!leasing || connection.closed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#givenBack = resolve;
+    connection.send({ op: "SUB", end: true });
+    await promise;
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs = RECONNECT_FIRST_MS;
+    while (!this.#closing.signal.aborted) {
+      const reached = await this.#connectOnce();
+      if (reached === "forbidden") return;
+      this.#firstTry.resolve();
+      if (reached === "served") pauseMs = RECONNECT_FIRST_MS;
+      // Between half of the pause and all of it, so that many proxies do not come back as one.
+      await this.#pause(pauseMs * (1 + Math.random()) / 2);
+      pauseMs = Math.min(2 * pauseMs, RECONNECT_LAST_MS);
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, ms);
+      function done() {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        resolve();
+      }
+      signal.addEventListener("abort", done);
+    });
+  }
+
+  /** Connects and reads to the end of the connection; never rejects. */
+  async #connectOnce(): Promise<"served" | "failed" | "forbidden"> {
+    const { server, timeoutMs, trace } = this.#options;
+    let connection;
+    try {
+      connection = await connect(server, {
+        role: "proxy",
+        peerRole: "server",
+        timeoutMs,
+        signal: this.#closing.signal,
+        trace,
+      });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) {
+        this.#firstTry.promise.catch(() => {});
+        this.#firstTry.reject(error);
+        return "forbidden";
+      }
+      this.#complain(`cannot reach the server at ${server}: ${(error as Error).message}`);
+      return "failed";
+    }
+    this.#connection = connection;
+    this.#standing = "new";
+    if (this.#closing.signal.aborted) connection.close();
+    else this.#subscribe();
+    this.queue.attach(connection);
+    let served = false;
+    let why = "it closed the connection";
+    try {
+      for (let lines; (lines = await connection.read()) !== undefined;) {
+        connection.eachLine(lines, (start, end) => this.#take(parseReply(lines!, start, end)));
+        served ||= this.#standing !== "new";
+      }
+    } catch (error) {
+      why = connection.closed ? "it does not answer" : (error as Error).message;
+    }
+    this.#complain(`lost the server at ${server}: ${why}`);
+    this.#ended(connection);
+    return served ? "served" : "failed";
+  }
+
+  #ended(connection: Connection): void {
+    clearTimeout(this.#timer);
+    connection.close();
+    this.#connection = this.#lease = this.#asked = undefined;
+    this.#standing = "away";
+    this.#entries.close();
+    this.#givenBack?.();
+    this.queue.detach();
+  }
+
+  /** Handles a message from the server, to its end. */
+  #take(reply: Reply): void {
+    if (reply.op === "INV") {
+      this.#entries.drop(reply.ind);
+      this.#connection!.send(reply);
+    } else if (reply.op === "SUB") {
+      this.#granted(reply);
+    } else if (this.#standing === "new") {
+      this.#refused(reply);
+    } else {
+      this.queue.answer(reply);
+    }
+  }
+
+  #granted({ grant }: SubReply): void {
+    if (this.#closing.signal.aborted) {
+      // The answer to a SUB that was on its way may still come first.
+      if (grant === undefined) this.#givenBack?.();
+      return;
+    }
+    if (grant === undefined || this.#asked === undefined) {
+      throw new TableError(400, "SUB was answered and not asked");
+    }
+    this.#lease = new Lease(this.#asked, grant.termMs);
+    this.#asked = undefined;
+    this.#entries.open(grant.size);
+    this.#reached("leasing", grant.termMs);
+    const pauseMs = Math.max(0, this.#lease.renewal - performance.now());
+    this.#timer = setTimeout(() => this.#subscribe(grant.termMs), pauseMs);
+  }
+
+  /** The first reply was no grant. */
+  #refused(reply: Reply): void {
+    const { server, solo, log } = this.#options;
+    if (reply.op !== "ERR") throw new TableError(400, `${reply.op} came before an answer to SUB`);
+    if (reply.code !== 400) throw new TableError(reply.code, reply.message);
+    this.#asked = undefined;
+    if (solo) this.#entries.open(undefined);
+    this.#reached(solo ? "solo" : "uncached");
+    log(
+      solo
+        ? `the server at ${server} grants no leases: solo, nobody else may write there`
+        : `the server at ${server} grants no leases: nothing is cached, all passes through`,
+    );
+  }
+
+  #reached(standing: Standing, termMs?: number): void {
+    clearTimeout(this.#timer);
+    const { server, log } = this.#options;
+    if (this.#complaint !== "") log(`the server at ${server} is there again`);
+    this.#complaint = "";
+    if (standing !== this.#standing && termMs !== undefined) {
+      this.#connection!.tell(`[lease granted for ${termMs} ms]`, true);
+    }
+    this.#standing = standing;
+    this.#firstTry.resolve();
+  }
+
+  /** Asks for the lease, and gives the connection up where no answer comes. */
+  #subscribe(termMs: number = 0): void {
+    const connection = this.#connection!;
+    this.#asked = moment();
+    connection.send({ op: "SUB", end: false });
+    const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
+    this.#timer = setTimeout(() => connection.close(), patienceMs);
+  }
+
+  #complain(sentence: string): void {
+    if (this.#closing.signal.aborted || sentence === this.#complaint) return;
+    this.#complaint = sentence;
+    this.#options.log(sentence);
+  }
+}
