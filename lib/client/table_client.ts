@@ -133,6 +133,11 @@ export class TableClient extends TableCalls implements AsyncDisposable {
       (this.#queue.outstanding < MAX_OUTSTANDING_REQUESTS ? undefined : this.#queue.answeredOne());
   }
 
+  /** Resolves when the connection has ended, to why it did. */
+  get ended(): Promise<UnreachableError> {
+    return this.#reading.then(() => this.#end!);
+  }
+
   /** Closes the connection, when all that was asked is answered. */
   async close(): Promise<void> {
     await this.#queue.idle();

@@ -12,12 +12,12 @@ import { lineStream } from "./line_stream.ts";
 import type { Trace } from "./trace.ts";
 
 const encoder = new TextEncoder();
-/** Buffers that no write is using. A write keeps one to its end, so there must be several. */
+/** Buffers that no write is using. A write keeps one to its end, so there are several. */
 const spareBuffers: Uint8Array[] = [];
-const MAX_SPARE_BUFFERS = 8;
+const MAX_SPARE_BUFFERS = 64;
+const SPARE_BUFFER_BYTES = 16 * 1024;
 /** In UTF-8 a UTF-16 unit takes three bytes at most. */
 const MAX_BYTES_PER_UNIT = 3;
-const SPARE_BUFFER_BYTES = MAX_BYTES_PER_UNIT * MAX_UNSENT_BYTES;
 
 /** What one side of a connection is, for the trace. */
 export type Role = "client" | "proxy" | "server";
@@ -36,7 +36,8 @@ export class Connection {
   #flushing: Promise<void> | undefined;
   /** Waiting for room, or for all to be sent. */
   #waiting: { most: number; resolve: () => void }[] = [];
-  #ended = false;
+  #stopped = false;
+  #peerEnded = false;
   #closed = false;
 
   /** Takes a connection over; `role` is this side, `peerRole` the other, for `trace`. */
@@ -77,12 +78,13 @@ export class Connection {
    */
   async read(): Promise<string | undefined> {
     const { value } = await this.#reader.read();
-    if (value === undefined) this.#ended = true;
+    if (value === undefined && !this.#stopped) this.#peerEnded = true;
     return value;
   }
 
   /** Reads no more: a read that waits ends as if the other side had. */
   async stopReading(): Promise<void> {
+    this.#stopped = true;
     try {
       await this.#reader.cancel();
     } catch {
@@ -147,7 +149,7 @@ export class Connection {
     if (!this.#closed) await this.#sentTo(0);
     try {
       if (!this.#closed) await this.#conn.closeWrite();
-      if (!this.#ended) await this.#linger();
+      if (!this.#peerEnded) await this.#linger();
     } catch {
       // The other side has closed already.
     }
@@ -171,21 +173,19 @@ export class Connection {
       const text = this.#unsent;
       this.#unsent = "";
       this.#writingLength = text.length;
-      const buffer = text.length <= MAX_UNSENT_BYTES
+      const spare = text.length * MAX_BYTES_PER_UNIT <= SPARE_BUFFER_BYTES
         ? spareBuffers.pop() ?? new Uint8Array(SPARE_BUFFER_BYTES)
-        : new Uint8Array(MAX_BYTES_PER_UNIT * text.length);
-      const { written } = encoder.encodeInto(text, buffer);
+        : undefined;
+      let rest = spare === undefined
+        ? encoder.encode(text)
+        : spare.subarray(0, encoder.encodeInto(text, spare).written);
       try {
-        for (let at = 0; at < written;) {
-          at += await this.#conn.write(buffer.subarray(at, written));
-        }
+        while (rest.length > 0) rest = rest.subarray(await this.#conn.write(rest));
       } catch {
         this.close();
       }
       this.#writingLength = 0;
-      if (buffer.length === SPARE_BUFFER_BYTES && spareBuffers.length < MAX_SPARE_BUFFERS) {
-        spareBuffers.push(buffer);
-      }
+      if (spare !== undefined && spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(spare);
       this.#wake();
     }
     this.#flushing = undefined;

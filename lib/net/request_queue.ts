@@ -11,7 +11,7 @@
  */
 
 import { TableError } from "../protocol/error.ts";
-import type { Reply, Request } from "../protocol/message.ts";
+import type { PutRequest, Reply, Request } from "../protocol/message.ts";
 import type { Connection } from "./connection.ts";
 import { Fifo } from "./fifo.ts";
 
@@ -43,6 +43,7 @@ export abstract class Asked {
 export class RequestQueue {
   readonly #timeoutMs: number;
   #connection: Connection | undefined;
+  #closed = false;
   readonly #waiting = new Fifo<Asked>();
   readonly #sent = new Fifo<Asked>();
   /** All that are not settled, the oldest first; and some that are. */
@@ -81,6 +82,7 @@ export class RequestQueue {
 
   /** Sends a request, or lets it wait for a connection. */
   ask(asked: Asked): void {
+    if (this.#closed) return this.#fail(asked, "unsent");
     asked.deadline = performance.now() + this.#timeoutMs;
     this.#byDeadline.push(asked);
     this.#arm();
@@ -123,8 +125,9 @@ export class RequestQueue {
     return new Promise((resolve) => this.#whenAnswered.push(resolve));
   }
 
-  /** Fails all that waits, and all that was sent. */
+  /** Fails all that waits, all that was sent, and all that is asked from now on. */
   close(): void {
+    this.#closed = true;
     this.detach();
     for (const asked of this.#waiting.drain()) {
       if (!asked.settled) this.#fail(asked, "unsent");
@@ -179,8 +182,10 @@ export class RequestQueue {
 function answers(request: Request | string, reply: Reply): boolean {
   if (typeof request === "string" || reply.op === "ERR") return true;
   if (reply.op !== request.op) return false;
-  if (!("ind" in request) || request.ind === undefined || !("ind" in reply)) return true;
-  const { ind } = reply;
-  return ind !== undefined && ind.length === request.ind.length &&
-    request.ind.every((index, i) => index === ind[i]);
+  if (request.op === "PUT" && !same(request.data, (reply as PutRequest).data)) return false;
+  return !("ind" in request) || !("ind" in reply) || same(request.ind ?? [], reply.ind ?? []);
+}
+
+function same(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((integer, i) => integer === b[i]);
 }

@@ -329,12 +329,20 @@ function integers(text: string, from: number, to: number, name: string): number[
       digitsFrom === digitsTo || magnitude > Number.MAX_SAFE_INTEGER ||
       (at < to && text.charCodeAt(at) !== COMMA)
     ) {
-      const comma = text.indexOf(",", itemFrom);
-      throw noInteger(name, text.slice(itemFrom, comma < 0 || comma > to ? to : comma).trim());
+      throw noInteger(name, item(text, itemFrom, to));
     }
     list.push(sign === MINUS && magnitude !== 0 ? -magnitude : magnitude);
     if (at === to) return list;
   }
+}
+
+/** The item of a list that begins at `from`, without the blanks around it. */
+function item(text: string, from: number, to: number): string {
+  const comma = text.indexOf(",", from);
+  if (comma >= 0 && comma < to) to = comma;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (from < to && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
 }
 
 function noInteger(name: string, item: string): TableError {

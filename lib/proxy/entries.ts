@@ -57,6 +57,7 @@ export class Entries {
   /** Drops all, and lets nothing in any more. */
   close(): void {
     this.#open = false;
+    this.#tableSize = undefined;
     this.#cache.clear();
   }
 
@@ -80,9 +81,14 @@ export class Entries {
   /** Puts in what the server answered to a read. */
   enter(ind: readonly number[], data: readonly number[]): void {
     if (!this.#open) return;
+    const missing = new Set(this.missing(ind));
     for (const index of ind) this.#cache.touch(index);
     ind.forEach((index, i) => {
-      if (!this.#underWay.has(index)) this.#cache.set(index, data[i]!);
+      if (this.#underWay.has(index)) return;
+      // What was missing enters once; what was held is not brought back when that pushes it out.
+      if (missing.delete(index) || this.#cache.get(index) !== undefined) {
+        this.#cache.set(index, data[i]!);
+      }
     });
   }
 

@@ -50,6 +50,8 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #entries: Entries;
   #standing: Standing = "away";
+  /** Whether the server has answered the SUB of the last connection. */
+  #served = false;
   #connection: Connection | undefined;
   #lease: Lease | undefined;
   /** When the SUB was sent that has no answer yet. */
@@ -115,13 +117,14 @@ export class Upstream {
   }
 
   async #giveBack(connection: Connection): Promise<void> {
-    const leasing = this.#standing === "leasing";
+    const standing = this.#standing;
     this.#lease = undefined;
-    this.#standing = "uncached";
-    if (!leasing || connection.closed) return;
+    if (standing === "solo") this.#standing = "uncached";
+    if (connection.closed || (standing !== "leasing" && standing !== "new")) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#givenBack = resolve;
-    connection.send({ op: "SUB", end: true });
+    // What the first SUB is answered is not known yet: a grant is given back when it comes.
+    if (standing === "leasing") connection.send({ op: "SUB", end: true });
     await promise;
   }
 
@@ -178,19 +181,18 @@ export class Upstream {
     if (this.#closing.signal.aborted) connection.close();
     else this.#subscribe();
     this.queue.attach(connection);
-    let served = false;
+    this.#served = false;
     let why = "it closed the connection";
     try {
       for (let lines; (lines = await connection.read()) !== undefined;) {
         connection.eachLine(lines, (start, end) => this.#take(parseReply(lines!, start, end)));
-        served ||= this.#standing !== "new";
       }
     } catch (error) {
       why = connection.closed ? "it does not answer" : (error as Error).message;
     }
     this.#complain(`lost the server at ${server}: ${why}`);
     this.#ended(connection);
-    return served ? "served" : "failed";
+    return this.#served ? "served" : "failed";
   }
 
   #ended(connection: Connection): void {
@@ -200,7 +202,8 @@ export class Upstream {
     this.#standing = "away";
     this.#entries.close();
     this.#givenBack?.();
-    this.queue.detach();
+    if (this.#closing.signal.aborted) this.queue.close();
+    else this.queue.detach();
   }
 
   /** Handles a message from the server, to its end. */
@@ -219,8 +222,13 @@ export class Upstream {
 
   #granted({ grant }: SubReply): void {
     if (this.#closing.signal.aborted) {
-      // The answer to a SUB that was on its way may still come first.
-      if (grant === undefined) this.#givenBack?.();
+      if (grant === undefined) {
+        this.#givenBack?.();
+      } else if (this.#standing === "new") {
+        this.#standing = "leasing";
+        this.#connection!.send({ op: "SUB", end: true });
+      }
+      // Any other grant answers a SUB that was on its way when the lease was given back.
       return;
     }
     if (grant === undefined || this.#asked === undefined) {
@@ -236,10 +244,12 @@ export class Upstream {
 
   /** The first reply was no grant. */
   #refused(reply: Reply): void {
-    const { server, solo, log } = this.#options;
+    const { server, log } = this.#options;
+    const solo = this.#options.solo && !this.#closing.signal.aborted;
     if (reply.op !== "ERR") throw new TableError(400, `${reply.op} came before an answer to SUB`);
     if (reply.code !== 400) throw new TableError(reply.code, reply.message);
     this.#asked = undefined;
+    this.#givenBack?.();
     if (solo) this.#entries.open(undefined);
     this.#reached(solo ? "solo" : "uncached");
     log(
@@ -250,6 +260,7 @@ export class Upstream {
   }
 
   #reached(standing: Standing, termMs?: number): void {
+    this.#served = true;
     clearTimeout(this.#timer);
     const { server, log } = this.#options;
     if (this.#complaint !== "") log(`the server at ${server} is there again`);

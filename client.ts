@@ -1,0 +1,78 @@
+/**
+ * The client: it asks a proxy, or a server.
+ *
+ * ```sh
+ * deno task client get 1,8        # or put 7=4 8=5, add 7,8, clr, inf, 'OP=GET;IND=1;'
+ * deno task client                # a prompt; --help for all flags
+ * ```
+ *
+ * @module
+ */
+
+import { COMMON_FLAGS, EXIT, runProgram } from "./lib/cli/program.ts";
+import { address, choice, UsageError, whole } from "./lib/cli/flags.ts";
+import { print, reportTrace } from "./lib/cli/output.ts";
+import { commandLine, COMMANDS_TEXT, replyForPeople, replyJson } from "./lib/client/commands.ts";
+import { TableClient } from "./lib/client/table_client.ts";
+import { formatAddress } from "./lib/net/address.ts";
+import { format } from "./lib/protocol/format.ts";
+import { CLIENT_TIMEOUT_MS, HOST, MAX_TIMEOUT_MS, PROXY_PORT } from "./lib/protocol/limits.ts";
+import type { Reply } from "./lib/protocol/message.ts";
+
+const FLAGS = {
+  proxy: address("the proxy to ask, or a server", formatAddress({ host: HOST, port: PROXY_PORT })),
+  timeout: whole({
+    value: "MS",
+    what: "how long connecting, and each request, may take",
+    least: 1,
+    most: MAX_TIMEOUT_MS,
+    standard: CLIENT_TIMEOUT_MS,
+    shown: `${CLIENT_TIMEOUT_MS} ms`,
+  }),
+  format: choice("replies as lines of the protocol, or as JSON", ["wire", "json"]),
+  ...COMMON_FLAGS,
+};
+
+const WORDS = `[command]
+
+Commands; without one a prompt, or the lines of standard input, pipelined:
+${COMMANDS_TEXT}`.trimEnd();
+
+async function main(): Promise<void> {
+  await runProgram({
+    name: "client",
+    what: "asks a proxy, or a server",
+    flags: FLAGS,
+    words: WORDS,
+    examples: [
+      ["deno task client get 1,8", "the data of two entries"],
+      ["deno task client --format json inf", "what the proxy holds"],
+      ["printf 'put 1=2\\nget 1\\n' | deno task client", "two commands"],
+    ],
+    addresses: ({ proxy }) => ({ proxy }),
+  }, async ({ proxy, timeout, format: form, trace }, words) => {
+    const command = words.length === 0 ? undefined : commandLine(words.join(" "));
+    if (command !== undefined && command.line === undefined) throw new UsageError(command.mistake);
+    const client = await TableClient.connect(proxy, {
+      timeoutMs: timeout,
+      ...trace ? { trace: reportTrace } : {},
+    });
+    let status: number = EXIT.DONE;
+    function show(reply: Reply, wire: (reply: Reply) => string = format): void {
+      if (reply.op === "ERR") status = EXIT.ERROR_ANSWERED;
+      print(`${form === "json" ? replyJson(reply) : wire(reply)}\n`);
+    }
+    if (command !== undefined) {
+      show(await client.send(command.line));
+    } else if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) {
+      const { prompt } = await import("./lib/client/prompt.ts");
+      await prompt(client, (reply) => show(reply, replyForPeople), print);
+    } else {
+      const { sendPiped } = await import("./lib/client/piped.ts");
+      await sendPiped(client, Deno.stdin.readable, show);
+    }
+    return status;
+  });
+}
+
+if (import.meta.main) await main();

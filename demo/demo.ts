@@ -1,0 +1,111 @@
+// deno-lint-ignore-file no-console -- what a demonstration is for
+/**
+ * The demonstration: a server, a proxy and a client, each a process of its own in its own sandbox.
+ * A session is played; for each request it shows what passed between the three, and then both tables.
+ *
+ * ```sh
+ * deno task demo
+ * ```
+ *
+ * Ends with 0 if every reply was right and the proxy held what it should, otherwise with 1.
+ *
+ * @module
+ */
+
+import { readSession, type Row } from "../tests/support/session.ts";
+import { Child, command, startProxy, startServer } from "../tests/support/program.ts";
+import { arrow, head, type Passed } from "./drawing.ts";
+
+/** A line of a proxy's trace: time, from, to, text; a role stands before each address. */
+const TRACED = /^\S+ (\w+)@\S+ -> (\w+)@\S+ (.*)$/;
+
+/** A client that is given one line after the other, and prints a reply for each. */
+class Client implements AsyncDisposable {
+  readonly #child: Child;
+  #read = 0;
+
+  constructor(node: string) {
+    this.#child = new Child([...command("client", { proxy: node }), "--proxy", node]);
+  }
+
+  /** Sends a line and waits for its reply. */
+  async ask(line: string): Promise<string> {
+    await this.#child.writeMore(`${line}\n`);
+    await this.#child.until(() => this.#child.stdout.indexOf("\n", this.#read) >= 0, line);
+    const end = this.#child.stdout.indexOf("\n", this.#read);
+    const reply = this.#child.stdout.slice(this.#read, end);
+    this.#read = end + 1;
+    return reply;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#child[Symbol.asyncDispose]();
+  }
+}
+
+/** What passed at a proxy that traces, one call after the other. */
+class Trace {
+  readonly #proxy: Child;
+  #seen = 0;
+
+  constructor(proxy: Child) {
+    this.#proxy = proxy;
+  }
+
+  /** What has passed since the last call, up to the reply to the client. */
+  async passed(): Promise<Passed[]> {
+    const passed: Passed[] = [];
+    const answered = () => {
+      for (let end; (end = this.#proxy.stderr.indexOf("\n", this.#seen)) >= 0;) {
+        const match = TRACED.exec(this.#proxy.stderr.slice(this.#seen, end));
+        this.#seen = end + 1;
+        if (match === null) continue;
+        passed.push({ from: match[1]!, to: match[2]!, text: match[3]! });
+        if (match[1] === "proxy" && match[2] === "client") return true;
+      }
+      return false;
+    };
+    await this.#proxy.until(answered, "the proxy to answer its client");
+    return passed;
+  }
+}
+
+/** The entries that a reply to INF shows, as `index=data`. */
+function entries(inf: string): string[] {
+  const list = (name: string) => new RegExp(`;${name}=([^;]+);`).exec(inf)?.[1]?.split(",") ?? [];
+  const data = list("DATA");
+  return list("IND").map((index, i) => `${index}=${data[i]}`);
+}
+
+async function play(rows: readonly Row[]): Promise<number> {
+  await using server = await startServer("--quiet");
+  await using proxy = await startProxy(server.address, "--quiet", "--trace");
+  await using client = new Client(proxy.address);
+  await using atServer = new Client(server.address);
+  const trace = new Trace(proxy);
+  console.log(`server ${server.address}, proxy ${proxy.address}\n`);
+  let wrong = 0;
+  for (const row of rows) {
+    const reply = await client.ask(row.send);
+    // The lease is renewed when its time has come, whatever is asked.
+    const passed = (await trace.passed()).filter(({ text }) => !/^OP=SUB;|^\[/.test(text));
+    const table = entries(await atServer.ask("OP=INF;"));
+    const held = entries(await client.ask("OP=INF;"));
+    await trace.passed();
+    console.log([head(), ...passed.map(arrow)].join("\n"));
+    console.log(`  table at the server: ${table.join(" ")}`);
+    console.log(`  held by the proxy:   ${held.join(" ") || "nothing"}\n`);
+    const heldIndices = held.map((entry) => entry.split("=")[0]).join(",") || "-";
+    if (reply === row.reply && heldIndices === row.held) continue;
+    wrong++;
+    console.log(`WRONG (${row.where}): the reply should be ${row.reply}, held ${row.held}\n`);
+  }
+  return wrong;
+}
+
+if (import.meta.main) {
+  const rows = await readSession("assignment.tsv");
+  const wrong = await play(rows);
+  console.log(`${rows.length - wrong} of ${rows.length} replies were right`);
+  Deno.exitCode = wrong === 0 ? 0 : 1;
+}

@@ -1,0 +1,104 @@
+/**
+ * What the programs of the nodes that listen share: the flags, the line that says where, the signals.
+ *
+ * @module
+ */
+
+import { HOST, MAX_CONNECTIONS } from "../protocol/limits.ts";
+import { formatAddress, isLoopback } from "../net/address.ts";
+import type { NodeOptions } from "../net/node_options.ts";
+import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
+import { print, report, reportTrace } from "./output.ts";
+import { type CommonValues, EXIT, type Program, runProgram } from "./program.ts";
+
+/** The flags of every node that listens. */
+export function listeningFlags(port: number) {
+  return {
+    host: host("the host to listen on", HOST),
+    port: whole({
+      value: "PORT",
+      what: "the port to listen on, 0 for any that is free",
+      least: 0,
+      most: 65535,
+      standard: port,
+    }),
+    "max-connections": whole({
+      value: "N",
+      what: "how many connections it takes at a time",
+      least: 1,
+      most: 1_000_000,
+      standard: MAX_CONNECTIONS,
+    }),
+    open: isGiven("allow a host other than loopback: the network is trusted"),
+  };
+}
+
+/** Their values. */
+export type ListeningValues = Values<ReturnType<typeof listeningFlags>>;
+
+/** A node that runs. */
+export interface RunningNode {
+  /** Where it listens, `host:port`. */
+  readonly address: string;
+  /** Answers what is in hand, and ends. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs a node from its command line until a signal ends it.
+ *
+ * Once it listens it prints one line to standard output. The first SIGINT or SIGTERM closes it; a
+ * second one ends the program there and then.
+ */
+export function runNode<V extends CommonValues & ListeningValues>(
+  program: Program<V>,
+  start: (values: V, options: NodeOptions) => Promise<RunningNode>,
+): Promise<never> {
+  return runProgram(program, async (values) => {
+    if (!isLoopback(values.host) && !values.open) {
+      throw new UsageError(`--host "${values.host}" is not loopback: it needs --open`);
+    }
+    const name = `halfway-${program.name}`;
+    const signalled = firstSignal();
+    let node: RunningNode | undefined;
+    try {
+      const starting = start(values, {
+        host: values.host,
+        port: values.port,
+        maxConnections: values["max-connections"],
+        ...values.trace ? { trace: reportTrace } : {},
+        ...values.quiet ? {} : { log: (sentence: string) => report(`${name}: ${sentence}`) },
+      });
+      node = await Promise.race([starting, signalled]);
+    } catch (error) {
+      if (error instanceof UsageError || error instanceof Deno.errors.NotCapable) throw error;
+      const why = (error as Error).message;
+      throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`);
+    }
+    if (node === undefined) return EXIT.DONE;
+    try {
+      print(`${name} listening on ${node.address}\n`);
+    } catch {
+      // It serves, whether or not anybody reads where.
+    }
+    await signalled;
+    await node.close();
+    return EXIT.DONE;
+  });
+}
+
+/** Resolves at the first signal to end; the next one ends the program at once. */
+function firstSignal(): Promise<undefined> {
+  return new Promise((resolve) => {
+    let signalled = false;
+    // Windows has no SIGTERM.
+    for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
+      if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
+      Deno.addSignalListener(signal, () => {
+        if (signalled) Deno.exit(128 + number);
+        signalled = true;
+        resolve(undefined);
+      });
+    }
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * What the three programs share: a command line in, an exit status out.
+ *
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import { type Flags, flagsText, isGiven, readFlags, UsageError, type Values } from "./flags.ts";
+import { print, report } from "./output.ts";
+import { type Addresses, permissionHint, type ProgramName } from "./permissions.ts";
+
+/** How a program ended. */
+export const EXIT = {
+  /** All that was asked is done. */
+  DONE: 0,
+  /** An answer was an error. */
+  ERROR_ANSWERED: 1,
+  /** The command line is no use of the program. */
+  WRONG_USAGE: 2,
+  /** It cannot listen or connect, the connection was lost, or no answer came in time. */
+  UNREACHABLE: 3,
+} as const;
+
+/** The flags that every program takes. */
+export const COMMON_FLAGS = {
+  quiet: isGiven("write no log lines to standard error"),
+  trace: isGiven("write every message that passes to standard error, a line each"),
+  help: isGiven("print this and end"),
+  version: isGiven("print the version and end"),
+};
+
+/** Their values. */
+export type CommonValues = Values<typeof COMMON_FLAGS>;
+
+/** A program, as its command line and its usage text show it. */
+export interface Program<V extends CommonValues> {
+  /** Its name in deno.json's tasks. */
+  readonly name: ProgramName;
+  /** What it is, in a sentence. */
+  readonly what: string;
+  /** Its flags, the common ones among them. */
+  readonly flags: Flags<V>;
+  /** What the usage text says of the words that belong to no flag; empty where it takes none. */
+  readonly words: string;
+  /** Command lines to begin with, each with what it does. */
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  /** The addresses that it listens on or connects to. */
+  readonly addresses: (values: V) => Addresses;
+}
+
+/** Runs a program to its end: `run` gives the exit status. */
+export async function runProgram<V extends CommonValues>(
+  program: Program<V>,
+  run: (values: V, words: string[]) => Promise<number>,
+): Promise<never> {
+  const name = `halfway-${program.name}`;
+  const args = Deno.args;
+  let addresses: Addresses = {};
+  try {
+    const { values, words } = readFlags(program.flags, args);
+    if (values.help) print(usage(program));
+    else if (values.version) print(`${name} ${config.version}\n`);
+    else {
+      if (program.words === "" && words.length > 0) {
+        throw new UsageError(`unexpected argument: "${words[0]}"`);
+      }
+      addresses = program.addresses(values);
+      Deno.exit(await run(values, words));
+    }
+  } catch (error) {
+    if (error instanceof UsageError) {
+      report(`${name}: ${error.message}; see --help`);
+      Deno.exit(EXIT.WRONG_USAGE);
+    }
+    if (error instanceof Deno.errors.NotCapable) {
+      const what = /"(.*?)"/.exec(error.message)?.[1] ?? error.message;
+      const hint = permissionHint(program.name, addresses, args);
+      report(`${name}: the sandbox forbids ${what}: ${hint}`);
+      Deno.exit(EXIT.UNREACHABLE);
+    }
+    // Nobody reads what it writes any more, which is no failure: `client … | head -1`.
+    if (!(error instanceof Deno.errors.BrokenPipe)) {
+      report(`${name}: ${(error as Error).message}`);
+      Deno.exit(EXIT.UNREACHABLE);
+    }
+  }
+  Deno.exit(EXIT.DONE);
+}
+
+function usage<V extends CommonValues>(program: Program<V>): string {
+  const { name, what, words, flags, examples } = program;
+  const width = Math.max(...examples.map(([command]) => command.length));
+  return `halfway-${name} ${config.version}: ${what}
+
+Usage: halfway-${name} [flags]${words === "" ? "" : ` ${words}`}
+
+Flags:
+${flagsText(flags as Flags)}
+Examples:
+${examples.map(([command, does]) => `  ${command.padEnd(width)}  ${does}\n`).join("")}`;
+}

@@ -1,0 +1,136 @@
+/**
+ * The compiled programs: run where they can be made; otherwise what was put into them is looked at.
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
+import type { ProgramName } from "../lib/cli/permissions.ts";
+import { PICKED, ROOT, run, start } from "./support/program.ts";
+
+const PROGRAMS: ProgramName[] = ["server", "proxy", "client"];
+/** How long one compilation may take, in milliseconds; it may try to download. */
+const COMPILE_LIMIT_MS = 60_000;
+
+/** The commands of the task, with their output in `folder`. */
+function commands(folder: string): string[][] {
+  return config.tasks.compile.replaceAll("$(deno run -q airgap/pick.ts)", "PICKED").split(" && ")
+    .map((command) =>
+      command.split(" ").flatMap((word) =>
+        word === "PICKED" ? PICKED : [word.replace(/^bin\//, `${folder}/`)]
+      ).slice(1)
+    );
+}
+
+async function compile(
+  args: string[],
+  env: Record<string, string>,
+): Promise<{ success: boolean; text: string }> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...env },
+    signal: AbortSignal.timeout(COMPILE_LIMIT_MS),
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  return { success, text: new TextDecoder().decode(stderr) };
+}
+
+Deno.test("deno task compile makes three programs that hold what they need and no more", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [first, ...others] = commands(folder);
+    let env = {};
+    const { success, text } = await compile(first!, env);
+    if (!success) {
+      if (!/denort/.test(text)) throw new Error(text);
+      // deno-lint-ignore no-console
+      console.log("denort cannot be had here: the compiled programs are looked at, not run");
+      env = { DENORT_BIN: Deno.execPath() };
+      others.unshift(first!);
+    }
+    for (const args of others) {
+      const made = await compile(args, env);
+      assertEquals(made.success, true, made.text);
+    }
+    for (const program of PROGRAMS) await look(`${folder}/halfway-${program}`, program);
+    if (success) await play(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** What deno compile appends, as far as it is looked at here. */
+interface Metadata {
+  argv: string[];
+  permissions: Record<string, unknown>;
+  entrypoint_key: string;
+  node_modules: unknown;
+}
+
+/** An embedded folder, file or link. */
+type Embedded = Record<string, { n: string; e?: Embedded[] }>;
+
+const LENGTH_BYTES = 8;
+
+/** Checks the permissions, the arguments, the entry point and the embedded files. */
+async function look(path: string, program: ProgramName): Promise<void> {
+  const bytes = await Deno.readFile(path);
+  // Each part is JSON behind its length; the text is looked at byte for byte.
+  const tail = new TextDecoder("latin1").decode(bytes.subarray(-4 * 1024 * 1024));
+  const metadata = part(tail, "d3n0l4nd", '{"argv":') as Metadata;
+  const { argv, permissions, entrypoint_key, node_modules } = metadata;
+  assertEquals([argv, entrypoint_key, node_modules], [[], `${program}.ts`, null], program);
+  const allowed = Object.entries(permissions).filter(([name, value]) =>
+    name.startsWith("allow_") && name !== "allow_import" && value !== null
+  );
+  const data = program === "server" ? { allow_read: ["data"], allow_write: ["data"] } : {};
+  // An empty list is every address.
+  assertEquals(Object.fromEntries(allowed), { allow_net: [], ...data }, program);
+  assertEquals(permissions.prompt, false, program);
+
+  const files = paths(part(tail, "", '[{"Dir":') as Embedded[]);
+  assertEquals(files.includes(`${program}.ts`), true, files.join(" "));
+  for (const file of files) {
+    assertMatch(file, /^(lib\/|airgap\/|deno\.json$|(server|proxy|client)\.ts$)/, program);
+  }
+  for (const other of PROGRAMS) {
+    if (other === program) continue;
+    const mine = files.filter((file) => file.startsWith(`lib/${other}/`));
+    assertEquals(mine, [], `${program} holds code of the ${other}`);
+  }
+}
+
+/** The JSON that begins so, behind `before` and its length. */
+function part(text: string, before: string, beginning: string): unknown {
+  for (let at = text.length; (at = text.lastIndexOf(beginning, at - 1)) > 0;) {
+    const head = text.slice(0, at - LENGTH_BYTES);
+    if (!head.endsWith(before)) continue;
+    const length = [...text.slice(at - LENGTH_BYTES, at)].reduceRight(
+      (sum, byte) => sum * 256 + byte.charCodeAt(0),
+      0,
+    );
+    if (length <= text.length - at) return JSON.parse(text.slice(at, at + length));
+  }
+  throw new Error(`no ${beginning} in the compiled program`);
+}
+
+function paths(entries: Embedded[], folder: string = ""): string[] {
+  return entries.flatMap(Object.values).flatMap(({ n, e }) =>
+    e === undefined ? [`${folder}${n}`] : paths(e, `${folder}${n}/`)
+  );
+}
+
+/** A short session through the compiled programs. */
+async function play(folder: string): Promise<void> {
+  const at = (program: ProgramName) => ({ command: [`${folder}/halfway-${program}`] });
+  await using server = await start("server", ["--port", "0"], at("server"));
+  const args = ["--port", "0", "--server", server.address];
+  await using proxy = await start("proxy", args, at("proxy"));
+  const stdin = "put 7=4 8=5\nget 1,8\nadd 7,8\n";
+  assertEquals(await run("client", ["--proxy", proxy.address], { ...at("client"), stdin }), {
+    code: 0,
+    stdout: "OP=PUT;IND=7,8;DATA=4,5;\nOP=GET;IND=1,8;DATA=0,5;\nOP=ADD;IND=7,8;DATA=9;\n",
+    stderr: "",
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * What a signal does to a node.
+ */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { Child, command, startProxy, startServer } from "./support/program.ts";
+import { FakeServer, Wire } from "./support/wire.ts";
+import { within } from "./support/within.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+for (const signal of SIGNALS) {
+  Deno.test(`a server and a proxy with connections end 0 at ${signal}, without a word`, async () => {
+    await using server = await startServer();
+    await using proxy = await startProxy(server.address);
+    for (const node of [proxy, server]) {
+      await using wire = await Wire.connect(node.address);
+      await wire.send("OP=GET;IND=1;\n");
+      assertEquals(await wire.line(), "OP=GET;IND=1;DATA=0;");
+      node.signal(signal);
+      assertEquals(await wire.rest(), "");
+      const { code } = await node.ended();
+      assertEquals([code, node.stderr], [0, ""]);
+      await assertRejects(() => Wire.connect(node.address), Deno.errors.ConnectionRefused);
+    }
+  });
+
+  Deno.test(`a proxy answers what is in hand at ${signal}, takes no more, and ends 0`, async () => {
+    await using server = FakeServer.listen();
+    const starting = startProxy(server.address);
+    const upstream = await server.accept();
+    assertEquals(await upstream.line(), "OP=SUB;");
+    await upstream.send("OP=SUB;DATA=60000,10;\n");
+    await using proxy = await starting;
+    await using client = await Wire.connect(proxy.address);
+    await client.send("OP=GET;IND=1;\nOP=PUT;IND=2;DATA=3;\n");
+    assertEquals(await upstream.line(), "OP=GET;IND=1;");
+    assertEquals(await upstream.line(), "OP=PUT;IND=2;DATA=3;");
+    proxy.signal(signal);
+    await within(refused(proxy.address), "the proxy to take no more connections");
+    await upstream.send("OP=GET;IND=1;DATA=7;\nOP=PUT;IND=2;DATA=3;\n");
+    assertEquals(await client.rest(), "OP=GET;IND=1;DATA=7;\nOP=PUT;IND=2;DATA=3;\n");
+    assertEquals(await upstream.line(), "OP=SUB;DATA=0;");
+    await upstream.send("OP=SUB;DATA=0;\n");
+    assertEquals(await upstream.rest(), "");
+    assertEquals((await proxy.ended()).code, 0);
+  });
+
+  Deno.test(`a second ${signal} ends a node that still waits`, async () => {
+    await using server = FakeServer.listen();
+    const starting = startProxy(server.address);
+    const upstream = await server.accept();
+    await upstream.send("OP=SUB;DATA=60000,10;\n");
+    await using proxy = await starting;
+    await using client = await Wire.connect(proxy.address);
+    await client.send("OP=GET;IND=1;\n");
+    await upstream.line();
+    await upstream.line();
+    proxy.signal(signal);
+    await within(refused(proxy.address), "the proxy to take no more connections");
+    proxy.signal(signal);
+    assertEquals((await proxy.ended()).code, signal === "SIGINT" ? 130 : 143);
+  });
+
+  Deno.test(`${signal} ends a proxy that does not listen yet`, async () => {
+    await using server = FakeServer.listen();
+    const addresses = { listen: "127.0.0.1:0", server: server.address };
+    const args = ["--port", "0", "--server", server.address, "--timeout", "60000"];
+    await using proxy = new Child([...command("proxy", addresses), ...args]);
+    assertEquals(await (await server.accept()).line(), "OP=SUB;");
+    proxy.signal(signal);
+    assertEquals((await proxy.ended()).code, 0);
+    assertEquals([proxy.stdout, proxy.stderr], ["", ""]);
+  });
+}
+
+/** Resolves when nothing listens there any more. */
+async function refused(address: string): Promise<void> {
+  while (true) {
+    try {
+      (await Wire.connect(address)).close();
+    } catch {
+      return;
+    }
+  }
+}

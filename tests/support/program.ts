@@ -1,0 +1,185 @@
+/**
+ * The three programs as child processes, each under its task's permissions.
+ *
+ * @module
+ */
+
+import { type Addresses, permissionFlags, type ProgramName } from "../../lib/cli/permissions.ts";
+import { within } from "./within.ts";
+
+/** Where deno.json is. */
+export const ROOT = new URL("../../", import.meta.url);
+
+/** The flags that `airgap/pick.ts` would give: those under which this test runs itself. */
+export const PICKED = import.meta.resolve("@std/cli/parse-args").startsWith("file:")
+  ? ["--import-map=airgap/import_map.json"]
+  : [];
+
+/** How a program is run, where it is not by its task. */
+export interface How {
+  /** The addresses that it is allowed, in place of its task's. */
+  addresses?: Addresses;
+  /** What is run in place of the program's file: a compiled one, say. */
+  command?: readonly string[];
+  /** What is written to its standard input, which is otherwise empty. */
+  stdin?: string;
+}
+
+/** What came of a program that ran to its end. */
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** The command that runs a program, without the program's own arguments. */
+export function command(program: ProgramName, addresses: Addresses = {}): string[] {
+  return [
+    Deno.execPath(),
+    "run",
+    ...PICKED,
+    ...permissionFlags(program, addresses),
+    `${program}.ts`,
+  ];
+}
+
+/** Runs a program to its end. */
+export async function run(program: ProgramName, args: string[], how: How = {}): Promise<Ran> {
+  await using child = new Child([...how.command ?? command(program, how.addresses), ...args]);
+  await child.write(how.stdin ?? "");
+  const { code } = await child.ended(`${program} ${args.join(" ")} to end`);
+  return { code, stdout: child.stdout, stderr: child.stderr };
+}
+
+/** Runs a client to its end, with the permission to reach `proxy`. */
+export function client(proxy: string, args: string[], stdin: string = ""): Promise<Ran> {
+  return run("client", ["--proxy", proxy, ...args], { addresses: { proxy }, stdin });
+}
+
+/** Starts a server on a free port. */
+export function startServer(...args: string[]): Promise<RunningNode> {
+  return start("server", ["--port", "0", ...args], { addresses: { listen: "127.0.0.1:0" } });
+}
+
+/** Starts a proxy of `server` on a free port. */
+export function startProxy(server: string, ...args: string[]): Promise<RunningNode> {
+  return start("proxy", ["--port", "0", "--server", server, ...args], {
+    addresses: { listen: "127.0.0.1:0", server },
+  });
+}
+
+/** Starts a node, and waits until it says where it listens. */
+export async function start(
+  program: ProgramName,
+  args: string[],
+  how: How = {},
+): Promise<RunningNode> {
+  const child = new Child([...how.command ?? command(program, how.addresses), ...args]);
+  try {
+    await child.until(
+      () => child.stdout.includes("\n"),
+      `${program} ${args.join(" ")} to say where it listens`,
+    );
+    const match = /^halfway-(?:server|proxy) listening on (\S+)\n$/.exec(child.stdout);
+    if (match === null) throw new Error(`${program} printed ${JSON.stringify(child.stdout)}`);
+    return Object.assign(child, { address: match[1]! });
+  } catch (error) {
+    await child[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A node that listens. */
+export type RunningNode = Child & { readonly address: string };
+
+/** A child process, ended with the test that started it. */
+export class Child implements AsyncDisposable {
+  /** What it has written so far. */
+  stdout = "";
+  /** The same of standard error. */
+  stderr = "";
+  readonly #process: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reading: Promise<unknown>;
+  #told = Promise.withResolvers<void>();
+  #status: Deno.CommandStatus | undefined;
+
+  /** Starts it, with standard input open; `closeStdout`: nobody reads what it writes. */
+  constructor([path, ...args]: string[], options: { closeStdout?: boolean } = {}) {
+    this.#process = new Deno.Command(path!, {
+      args,
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#stdin = this.#process.stdin.getWriter();
+    const { stdout, stderr } = this.#process;
+    this.#reading = Promise.all([
+      options.closeStdout ? stdout.cancel() : this.#collect(stdout, (text) => this.stdout += text),
+      this.#collect(stderr, (text) => this.stderr += text),
+      this.#process.status.then((status) => this.#status = status),
+    ]).finally(() => this.#tell());
+  }
+
+  /** Resolves when `reached` holds; it is looked at whenever the child has written something. */
+  async until(reached: () => boolean, what: string): Promise<void> {
+    while (!reached()) {
+      if (this.#status !== undefined) {
+        throw new Error(`Waited for ${what}: it ended ${this.#status.code}, ${this.stderr}`);
+      }
+      await within(this.#told.promise, `${what}; it wrote ${this.stdout}${this.stderr}`);
+    }
+  }
+
+  /** Resolves when it has written all that it will, and ended. */
+  async ended(what: string = "the program to end"): Promise<Deno.CommandStatus> {
+    await within(this.#reading, what, 20_000);
+    return this.#status!;
+  }
+
+  /** Writes to its standard input, which stays open. */
+  async writeMore(text: string): Promise<void> {
+    await this.#stdin.write(new TextEncoder().encode(text));
+  }
+
+  /** Writes to its standard input, and closes that. */
+  async write(text: string): Promise<void> {
+    try {
+      if (text !== "") await this.writeMore(text);
+      await this.#stdin.close();
+    } catch (error) {
+      // It may have ended without reading all of it.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+  }
+
+  /** Sends it a signal. */
+  signal(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  /** Ends it, if it has not ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#status === undefined) this.#process.kill("SIGKILL");
+    await this.#stdin.abort().catch(() => {});
+    await this.#stdin.closed.catch(() => {});
+    await within(this.#reading, "a killed program to be gone");
+  }
+
+  #tell(): void {
+    this.#told.resolve();
+    this.#told = Promise.withResolvers();
+  }
+
+  async #collect(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    add: (text: string) => void,
+  ): Promise<void> {
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      add(text);
+      this.#tell();
+    }
+  }
+}
