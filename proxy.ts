@@ -9,7 +9,7 @@
  */
 
 import { COMMON_FLAGS } from "./lib/cli/program.ts";
-import { address, choice, whole } from "./lib/cli/flags.ts";
+import { address, choice, isGiven, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import {
@@ -35,6 +35,7 @@ const FLAGS = {
   }),
   eviction: choice("which entry goes: first in, or used longest ago", ["fifo", "lru"]),
   "on-write": choice("whether what is written is held too", ["allocate", "around"]),
+  solo: isGiven("the only writer and cache of a server without leases; needs --capacity"),
   timeout: whole({
     value: "MS",
     what: "how long a request may wait for the server",
@@ -59,13 +60,15 @@ async function main(): Promise<void> {
     ],
     addresses: (values) => ({ listen: formatAddress(values), server: values.server }),
   }, (values, options) => {
-    const { server, capacity, eviction, timeout } = values;
+    const { server, capacity, eviction, solo, timeout } = values;
+    if (solo && capacity === undefined) throw new UsageError("--solo needs --capacity");
     return CacheProxy.listen({
       ...options,
       server,
       ...capacity === undefined ? {} : { capacity },
       eviction,
       onWrite: values["on-write"],
+      solo,
       timeoutMs: timeout,
     });
   });

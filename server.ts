@@ -12,7 +12,13 @@ import { COMMON_FLAGS } from "./lib/cli/program.ts";
 import { integers, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
 import { formatAddress } from "./lib/net/address.ts";
-import { MAX_TABLE_SIZE, SERVER_PORT, TABLE_SIZE } from "./lib/protocol/limits.ts";
+import {
+  LEASE_TERM_MS,
+  MAX_LEASE_TERM_MS,
+  MAX_TABLE_SIZE,
+  SERVER_PORT,
+  TABLE_SIZE,
+} from "./lib/protocol/limits.ts";
 import { TableServer } from "./lib/server/table_server.ts";
 
 const FLAGS = {
@@ -23,6 +29,14 @@ const FLAGS = {
     least: 1,
     most: MAX_TABLE_SIZE,
     standard: TABLE_SIZE,
+  }),
+  lease: whole({
+    value: "MS",
+    what: "the term of a lease: how long at most a lost proxy delays a write",
+    least: 1,
+    most: MAX_LEASE_TERM_MS,
+    standard: LEASE_TERM_MS,
+    shown: `${LEASE_TERM_MS} ms`,
   }),
   init: integers("the first entries; the others are 0", "all 0"),
   ...COMMON_FLAGS,
@@ -40,11 +54,11 @@ async function main(): Promise<void> {
       ["deno task server --trace", "shows every message"],
     ],
     addresses: (values) => ({ listen: formatAddress(values) }),
-  }, ({ size, init }, options) => {
+  }, ({ size, init, lease }, options) => {
     if (init.length > size) {
       throw new UsageError(`--init has ${init.length} entries, more than --size ${size}`);
     }
-    return TableServer.listen({ ...options, size, init });
+    return TableServer.listen({ ...options, size, init, leaseMs: lease });
   });
 }
 

@@ -5,7 +5,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import type { ProgramName } from "../lib/cli/permissions.ts";
-import { Child, client, command, run, start, startProxy, startServer } from "./support/program.ts";
+import {
+  Child,
+  client,
+  command,
+  run,
+  type RunningNode,
+  start,
+  startProxy,
+  startServer,
+} from "./support/program.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 
 const PROGRAMS: ProgramName[] = ["server", "proxy", "client"];
@@ -14,7 +23,7 @@ const NODE = ["--host HOST", "--port PORT", "--max-connections N", "--open"];
 
 /** Every flag, with a part of its line in the usage text. */
 const FLAGS: Record<ProgramName, string[]> = {
-  server: [...NODE, ...COMMON, "--size N", "--init 10,11,…"],
+  server: [...NODE, ...COMMON, "--size N", "--init 10,11,…", "--lease MS"],
   proxy: [
     ...NODE,
     ...COMMON,
@@ -22,6 +31,7 @@ const FLAGS: Record<ProgramName, string[]> = {
     "--capacity N",
     "--eviction fifo|lru",
     "--on-write allocate|around",
+    "--solo",
     "--timeout MS",
   ],
   client: [...COMMON, "--proxy HOST:PORT", "--timeout MS", "--format wire|json"],
@@ -29,7 +39,7 @@ const FLAGS: Record<ProgramName, string[]> = {
 
 /** Defaults as the usage texts show them. */
 const DEFAULTS: Record<ProgramName, string[]> = {
-  server: ["127.0.0.1", "6002", "1024", "10", "all 0"],
+  server: ["127.0.0.1", "6002", "1024", "10", "all 0", "1000 ms"],
   proxy: [
     "127.0.0.1",
     "6001",
@@ -122,6 +132,8 @@ const REFUSALS: Record<ProgramName, [args: string[], message: string][]> = {
     ...NODE_REFUSALS,
     [["--size", "0"], '--size must be a whole number from 1 to 1000000: "0"'],
     [["--size", "1000001"], '--size must be a whole number from 1 to 1000000: "1000001"'],
+    [["--lease", "0"], '--lease must be a whole number from 1 to 3600000: "0"'],
+    [["--lease", "1s"], '--lease must be a whole number from 1 to 3600000: "1s"'],
     [["--init", "1,,2"], `${INIT}: "1,,2"`],
     [["--init", "1.5"], `${INIT}: "1.5"`],
     [["--init", "9007199254740992"], `${INIT}: "9007199254740992"`],
@@ -139,6 +151,8 @@ const REFUSALS: Record<ProgramName, [args: string[], message: string][]> = {
     [["--eviction", "LRU"], '--eviction must be fifo or lru: "LRU"'],
     [["--on-write", "never"], '--on-write must be allocate or around: "never"'],
     [["--timeout", "0"], '--timeout must be a whole number from 1 to 2147483647: "0"'],
+    [["--solo"], "--solo needs --capacity"],
+    [["--solo=yes", "--capacity", "1"], "--solo takes no value: --solo=yes"],
     [["--timeout", "2s"], '--timeout must be a whole number from 1 to 2147483647: "2s"'],
   ],
   client: [
@@ -270,6 +284,30 @@ Deno.test("a proxy takes --capacity, --eviction, --on-write and --server", async
     assertMatch(await wire.line(), new RegExp(`^OP=INF;IND=${held};`), args.join(" "));
   }
 });
+
+Deno.test("a server takes --lease", async () => {
+  await using server = await startServer("--lease", "12345");
+  assertEquals(await ask(server.address, "OP=SUB;"), "OP=SUB;DATA=12345,10;");
+});
+
+Deno.test("a proxy takes --solo, and then caches what a server without leases holds", async () => {
+  await using server = FakeServer.listen();
+  await using proxy = await startWith(server, ["--solo", "--capacity", "2"]);
+  assertEquals(await ask(proxy.address, "OP=INF;"), "OP=INF;MSG=solo;");
+  await proxy.until(() => proxy.stderr.includes("\n"), "the line about leases");
+  const wanted = `halfway-proxy: the server at ${server.address} grants no leases: ` +
+    "solo, nobody else may write there\n";
+  assertEquals(proxy.stderr, wanted);
+});
+
+/** Starts a proxy before a server that grants no leases. */
+async function startWith(server: FakeServer, args: string[]): Promise<RunningNode> {
+  const starting = startProxy(server.address, ...args);
+  const wire = await server.accept();
+  await wire.line();
+  await wire.send("OP=ERR;DATA=400;MSG=what is SUB;\n");
+  return await starting;
+}
 
 Deno.test("a proxy takes --timeout, and logs that the server is away unless --quiet", async () => {
   const away = await freeAddress();

@@ -123,6 +123,8 @@ class Play implements AsyncDisposable {
       if (size !== undefined) options.size = size;
       if (init !== undefined) options.init = init;
       if (maxConnections !== undefined) options.maxConnections = maxConnections;
+      const leaseMs = this.#number("lease");
+      if (leaseMs !== undefined) options.leaseMs = leaseMs;
       this.#server = this.#stack.use(await TableServer.listen(options)).address;
     }
     if (!steps.some((step) => step.left === "P" || step.right === "P")) return;
@@ -130,6 +132,7 @@ class Play implements AsyncDisposable {
     const capacity = this.#number("capacity"), timeoutMs = this.#number("timeout");
     if (capacity !== undefined) options.capacity = capacity;
     if (timeoutMs !== undefined) options.timeoutMs = timeoutMs;
+    if (this.#options.has("solo")) options.solo = true;
     if (this.#options.get("eviction") === "lru") options.eviction = "lru";
     if (this.#options.get("on-write") === "around") options.onWrite = "around";
     // It is there when its SUB is answered, which may be one of the steps.

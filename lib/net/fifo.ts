@@ -39,6 +39,11 @@ export class Fifo<T> {
     return item;
   }
 
+  /** All that are in it, first to last; they stay. */
+  [Symbol.iterator](): ArrayIterator<T> {
+    return this.#items.slice(this.#head).values();
+  }
+
   /** Takes all out, first to last. */
   *drain(): Generator<T> {
     while (this.length > 0) yield this.shift()!;

@@ -5,10 +5,11 @@
  */
 
 import { errorReply } from "../protocol/error.ts";
-import { ACCEPT_PAUSE_MS, SHUTDOWN_MS } from "../protocol/limits.ts";
+import { ACCEPT_PAUSE_MS } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 import { Connection, type Role } from "./connection.ts";
 import type { Trace } from "./trace.ts";
+import { within } from "./within.ts";
 
 /** What a listener needs to know. */
 export interface ListenerOptions {
@@ -59,11 +60,9 @@ export class Listener {
     this.#accepting = this.#accept(serve);
   }
 
-  /**
-   * Takes no more connections and reads no more requests; resolves when all that was in hand is
-   * answered, after 5 s at most.
-   */
-  async close(): Promise<void> {
+  /** Takes no more connections. */
+  async stop(): Promise<void> {
+    if (this.#closing) return;
     this.#closing = true;
     this.#listener.close();
     if (this.#pause !== undefined) {
@@ -71,13 +70,19 @@ export class Listener {
       this.#pause.resolve();
     }
     await this.#accepting;
-    const timer = setTimeout(() => {
-      for (const connection of this.#served.keys()) connection.close();
-    }, SHUTDOWN_MS);
+  }
+
+  /**
+   * Takes no more connections and reads no more requests; resolves when all that was in hand is
+   * answered, or after `ms` milliseconds.
+   */
+  async close(ms: number): Promise<void> {
+    await this.stop();
     for (const connection of this.#refused) connection.close();
     for (const connection of this.#served.keys()) connection.stopReading();
-    await Promise.all(this.#served.values());
-    clearTimeout(timer);
+    await within(Promise.all(this.#served.values()), ms);
+    // What is not done by now is nobody's any more.
+    for (const connection of this.#served.keys()) connection.close();
   }
 
   async #accept(serve: Serve): Promise<void> {

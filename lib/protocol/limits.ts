@@ -52,9 +52,17 @@ export const ACCEPT_PAUSE_MS = 100;
 
 /** The term of a lease, in milliseconds. */
 export const LEASE_TERM_MS = 1000;
+/** The longest term, in milliseconds. */
+export const MAX_LEASE_TERM_MS = 3_600_000;
 /** The part of the term that a proxy leaves unused, for clocks that do not run alike. */
 export const LEASE_DRIFT = 0.02;
 /** A lease is renewed when this part of its term has passed. */
 export const LEASE_RENEWAL = 1 / 3;
 /** Terms without an answer to SUB after which a proxy gives the connection up. */
 export const SILENT_TERMS = 4;
+/** Terms after which a server closes a session whose lease is over. */
+export const MAX_LAPSED_TERMS = 10;
+/** Unsent bytes at which a server closes a session. */
+export const MAX_SESSION_UNSENT_BYTES = 1024 * 1024;
+/** Unanswered invalidations at which a server closes a session. */
+export const MAX_UNANSWERED_INVALIDATIONS = 65_536;

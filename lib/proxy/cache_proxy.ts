@@ -20,7 +20,7 @@
  * @module
  */
 
-import { HOST, PROXY_PORT, SERVER_PORT } from "../protocol/limits.ts";
+import { HOST, PROXY_PORT, SERVER_PORT, SHUTDOWN_MS } from "../protocol/limits.ts";
 import type { ErrorReply, Request } from "../protocol/message.ts";
 import { formatAddress } from "../net/address.ts";
 import type { Connection } from "../net/connection.ts";
@@ -67,7 +67,7 @@ export class CacheProxy implements AsyncDisposable {
     try {
       cache = await CoherentCache.connect(server, options);
     } catch (error) {
-      await listener.close();
+      await listener.stop();
       throw error;
     }
     listener.start((connection) => serve(connection, new LanePeer(connection, cache)));
@@ -81,16 +81,22 @@ export class CacheProxy implements AsyncDisposable {
 
   /**
    * Takes no more connections and no more requests, answers those in hand, gives the lease back and
-   * closes; each of the two within 5 s.
+   * closes; within 5 s.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#listener.close().then(() => this.#cache.close());
+    this.#closing ??= this.#end();
     return this.#closing;
   }
 
   /** {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #end(): Promise<void> {
+    const until = performance.now() + SHUTDOWN_MS;
+    await this.#listener.close(SHUTDOWN_MS);
+    await this.#cache.close(until - performance.now());
   }
 }
 

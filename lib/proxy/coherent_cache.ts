@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAX_TIMEOUT_MS, SERVER_TIMEOUT_MS } from "../protocol/limits.ts";
+import { MAX_TIMEOUT_MS, SERVER_TIMEOUT_MS, SHUTDOWN_MS } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
 import { parseAddress } from "../net/address.ts";
 import { checkOption } from "../net/options.ts";
@@ -42,6 +42,13 @@ export interface CoherentCacheOptions {
    * @default {2000}
    */
   timeoutMs?: number;
+  /**
+   * Whether this cache is the only writer and the only cache of the server, which may then be one
+   * that grants no leases. Needs `capacity`, since such a server does not tell its size.
+   *
+   * @default {false}
+   */
+  solo?: boolean;
   /** Told of every message that passes between this cache and the server. */
   trace?: Trace;
   /** Told, in a sentence, of what goes wrong and is nobody's answer: the server lost, say. */
@@ -73,13 +80,16 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
     const { timeoutMs = SERVER_TIMEOUT_MS, eviction = "fifo", onWrite = "allocate" } = options;
     parseAddress(server);
     checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
-    const { capacity } = options;
+    const { capacity, solo = false } = options;
+    if (solo && capacity === undefined) {
+      throw new TypeError("Cannot take solo without capacity: such a server tells no size");
+    }
     if (capacity !== undefined) checkOption("capacity", capacity, 1, Number.MAX_SAFE_INTEGER);
     this.#entries = new Entries({ capacity, eviction, onWrite });
     this.#upstream = new Upstream({
       server,
       timeoutMs,
-      solo: false,
+      solo,
       trace: options.trace,
       log: options.log ?? (() => {}),
     }, this.#entries);
@@ -118,11 +128,13 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
   }
 
   /**
-   * Gives the lease back and closes the connection to the server, when what was asked is answered;
-   * 5 s at most. What is asked afterwards fails with 503.
+   * Gives the lease back, and closes the connection to the server when what was asked is answered.
+   * What is asked afterwards fails with 503.
+   *
+   * @param ms How long that may take, in milliseconds; what has no answer then fails.
    */
-  close(): Promise<void> {
-    this.#closing ??= this.#upstream.close();
+  close(ms: number = SHUTDOWN_MS): Promise<void> {
+    this.#closing ??= this.#upstream.close(ms);
     return this.#closing;
   }
 

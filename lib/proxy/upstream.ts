@@ -12,9 +12,9 @@
 
 import { TableError } from "../protocol/error.ts";
 import {
+  LINGER_MS,
   RECONNECT_FIRST_MS,
   RECONNECT_LAST_MS,
-  SHUTDOWN_MS,
   SILENT_TERMS,
 } from "../protocol/limits.ts";
 import type { Reply, SubReply } from "../protocol/message.ts";
@@ -23,6 +23,7 @@ import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
 import { RequestQueue } from "../net/request_queue.ts";
 import type { Trace } from "../net/trace.ts";
+import { within } from "../net/within.ts";
 import type { Entries } from "./entries.ts";
 import { Lease, type Moment, moment } from "./lease.ts";
 
@@ -54,6 +55,7 @@ export class Upstream {
   #served = false;
   #connection: Connection | undefined;
   #lease: Lease | undefined;
+  #lapseTold = false;
   /** When the SUB was sent that has no answer yet. */
   #asked: Moment | undefined;
   /** For the next SUB, or for the answer to the last. */
@@ -85,7 +87,9 @@ export class Upstream {
   /** Whether entries may be answered from what is held, at this moment. */
   mayServe(): boolean {
     if (this.#lease === undefined) return this.#standing === "solo";
-    return this.#lease.left(moment()) > 0;
+    if (this.#lease.left(moment()) > 0) return true;
+    this.#lapsed();
+    return false;
   }
 
   /** The state of the lease, for people: `lease 640 ms`, `no lease`, `no server` or `solo`. */
@@ -97,20 +101,17 @@ export class Upstream {
   }
 
   /**
-   * Gives the lease back, lets what was sent be answered, and closes; 5 s at most. Nothing is
-   * answered from what is held any more.
+   * Gives the lease back, lets what was sent be answered, and closes, after `ms` milliseconds at most.
+   * Nothing is answered from what is held any more.
    */
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+  async close(ms: number): Promise<void> {
     const connection = this.#connection;
     this.#closing.abort();
     clearTimeout(this.#timer);
     if (connection !== undefined) {
-      const timer = setTimeout(() => connection.close(), SHUTDOWN_MS);
-      await this.#giveBack(connection);
-      await this.queue.idle();
-      await connection.end();
-      clearTimeout(timer);
+      await within(this.#giveBack(connection).then(() => this.queue.idle()), ms);
+      await within(connection.end(), LINGER_MS);
+      connection.close();
     }
     this.queue.close();
     await this.#running;
@@ -119,13 +120,13 @@ export class Upstream {
   async #giveBack(connection: Connection): Promise<void> {
     const standing = this.#standing;
     this.#lease = undefined;
-    if (standing === "solo") this.#standing = "uncached";
-    if (connection.closed || (standing !== "leasing" && standing !== "new")) return;
+    // What the server has not granted yet it may grant all the same; its answer is still to come.
+    if (standing !== "new") this.#standing = "uncached";
+    if ((standing !== "leasing" && standing !== "new") || connection.closed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#givenBack = resolve;
-    // What the first SUB is answered is not known yet: a grant is given back when it comes.
-    if (standing === "leasing") connection.send({ op: "SUB", end: true });
-    await promise;
+    connection.send({ op: "SUB", end: true });
+    if (standing === "leasing") await promise;
   }
 
   async #run(): Promise<void> {
@@ -222,13 +223,9 @@ export class Upstream {
 
   #granted({ grant }: SubReply): void {
     if (this.#closing.signal.aborted) {
-      if (grant === undefined) {
-        this.#givenBack?.();
-      } else if (this.#standing === "new") {
-        this.#standing = "leasing";
-        this.#connection!.send({ op: "SUB", end: true });
-      }
-      // Any other grant answers a SUB that was on its way when the lease was given back.
+      // The answer to a SUB that was on its way may still come first.
+      if (grant === undefined) this.#givenBack?.();
+      this.#standing = "uncached";
       return;
     }
     if (grant === undefined || this.#asked === undefined) {
@@ -236,6 +233,7 @@ export class Upstream {
     }
     this.#lease = new Lease(this.#asked, grant.termMs);
     this.#asked = undefined;
+    this.#lapseTold = false;
     this.#entries.open(grant.size);
     this.#reached("leasing", grant.termMs);
     const pauseMs = Math.max(0, this.#lease.renewal - performance.now());
@@ -244,12 +242,14 @@ export class Upstream {
 
   /** The first reply was no grant. */
   #refused(reply: Reply): void {
-    const { server, log } = this.#options;
-    const solo = this.#options.solo && !this.#closing.signal.aborted;
+    const { server, solo, log } = this.#options;
     if (reply.op !== "ERR") throw new TableError(400, `${reply.op} came before an answer to SUB`);
     if (reply.code !== 400) throw new TableError(reply.code, reply.message);
     this.#asked = undefined;
-    this.#givenBack?.();
+    if (this.#closing.signal.aborted) {
+      this.#standing = "uncached";
+      return;
+    }
     if (solo) this.#entries.open(undefined);
     this.#reached(solo ? "solo" : "uncached");
     log(
@@ -270,6 +270,13 @@ export class Upstream {
     }
     this.#standing = standing;
     this.#firstTry.resolve();
+  }
+
+  /** The lease is over; what is held stays, and may be answered from after the next grant. */
+  #lapsed(): void {
+    if (this.#lapseTold) return;
+    this.#lapseTold = true;
+    this.#connection?.tell("[lease over]", true);
   }
 
   /** Asks for the lease, and gives the connection up where no answer comes. */

@@ -1,0 +1,221 @@
+/**
+ * A connection at the server: what its requests do.
+ *
+ * @module
+ */
+
+import { errorReply } from "../protocol/error.ts";
+import {
+  MAX_INDICES,
+  MAX_OUTSTANDING_REQUESTS,
+  MAX_SESSION_UNSENT_BYTES,
+} from "../protocol/limits.ts";
+import type { ErrorReply, Reply, Request, SubRequest } from "../protocol/message.ts";
+import { checkIndices } from "../protocol/parse.ts";
+import type { Connection } from "../net/connection.ts";
+import type { Peer } from "../net/serve.ts";
+import { Leases, type Session } from "./leases.ts";
+import { ConnectionOrder, Line, Operation } from "./line.ts";
+import type { Table } from "./table.ts";
+
+/** What all connections of a server share. */
+export class TableNode {
+  /** The table. */
+  readonly table: Table;
+  /** Who holds what of it. */
+  readonly leases: Leases;
+  /** The operations that wait. */
+  readonly line: Line;
+  #ending = false;
+
+  /** Makes the node of a table, which grants leases for `leaseMs`. */
+  constructor(table: Table, leaseMs: number) {
+    this.table = table;
+    this.leases = new Leases(leaseMs, table.size);
+    this.line = new Line({
+      mustAsk: (write) => this.leases.held(write.ind, (write as TableOperation).peer.session),
+      ask: (write, done) => {
+        this.leases.invalidate(write.ind, (write as TableOperation).peer.session, done);
+      },
+    });
+  }
+
+  /** Whether it takes no more requests and grants no more leases. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** Takes no more requests; resolves when those in line are done and nothing is held. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    await this.line.idle();
+    await new Promise<void>((resolve) => this.leases.invalidateAll(resolve));
+  }
+}
+
+/** A connection at the server, a client's or, once it has asked for a lease, a proxy's. */
+export class TablePeer implements Peer {
+  /** Its session; `undefined` for a client. */
+  session: Session | undefined;
+  /** Its operations in line. */
+  readonly order = new ConnectionOrder();
+  readonly #connection: Connection;
+  readonly #node: TableNode;
+
+  /** Makes the peer of a connection. */
+  constructor(connection: Connection, node: TableNode) {
+    this.#connection = connection;
+    this.#node = node;
+  }
+
+  /** Nothing is looked at once for many requests here. */
+  begin(): void {}
+
+  /** Takes a request: SUB and the answer to INV ahead of all that waits. */
+  take(request: Request | ErrorReply): void {
+    if (request.op === "SUB") return this.#subscribe(request);
+    if (request.op === "INV" && this.#acknowledge()) return;
+    if (this.#node.ending) return;
+    const { line } = this.#node;
+    const operation = this.#refusal(request) ?? request;
+    const ind = touched(operation);
+    const writes = operation.op === "PUT" || operation.op === "CLR";
+    if (!writes && line.isClear(this.order, ind)) this.send(this.perform(operation));
+    else line.take(new TableOperation(this, operation, ind, writes));
+  }
+
+  /** A session is always read: the answer to an INV may be next. */
+  room(): Promise<void> | undefined {
+    if (this.session !== undefined) return undefined;
+    if (this.order.length >= MAX_OUTSTANDING_REQUESTS) {
+      return this.order.downTo(MAX_OUTSTANDING_REQUESTS - 1);
+    }
+    return this.#connection.room();
+  }
+
+  /** Resolves when none of its operations is in line. */
+  settled(): Promise<void> {
+    return this.order.downTo(0);
+  }
+
+  /** The connection is over. Its operations in line go on. */
+  left(): void {
+    if (this.session !== undefined) this.#node.leases.leave(this.session);
+  }
+
+  /** Has a request take effect. */
+  perform(request: Request | ErrorReply): Reply {
+    const { table, leases } = this.#node;
+    switch (request.op) {
+      case "GET":
+        if (this.session !== undefined) leases.hold(this.session, request.ind);
+        return { op: "GET", ind: request.ind, data: table.read(request.ind) };
+      case "ADD":
+        return { op: "ADD", ind: request.ind, sum: table.sum(request.ind) };
+      case "PUT":
+        if (this.session !== undefined) leases.hold(this.session, request.ind);
+        table.write(request.ind, request.data);
+        return request;
+      case "CLR":
+        table.clear();
+        return request;
+      case "INF": {
+        const ind = Array.from({ length: table.size }, (_, index) => index);
+        return { op: "INF", ind, data: table.read(ind), msg: undefined };
+      }
+      case "SUB":
+      case "INV":
+        return errorReply(400, `${request.op} stands in no line`);
+      case "ERR":
+        return request;
+    }
+  }
+
+  /** Sends a reply. A session that does not read is closed. */
+  send(reply: Reply): void {
+    this.#connection.send(reply);
+    if (this.session !== undefined && this.#connection.unsent > MAX_SESSION_UNSENT_BYTES) {
+      this.#connection.close();
+    }
+  }
+
+  #subscribe({ end }: SubRequest): void {
+    const { leases, table } = this.#node;
+    if (end) {
+      if (this.session !== undefined) leases.giveBack(this.session);
+      this.send({ op: "SUB", grant: undefined });
+    } else if (!this.#node.ending) {
+      this.session = leases.grant(this.#connection, this.session);
+      this.#connection.peerRole = "proxy";
+      this.send({ op: "SUB", grant: { termMs: leases.termMs, size: table.size } });
+    }
+  }
+
+  #acknowledge(): boolean {
+    return this.session !== undefined && this.#node.leases.answered(this.session);
+  }
+
+  #refusal(request: Request | ErrorReply): ErrorReply | undefined {
+    const { size } = this.#node.table;
+    switch (request.op) {
+      case "GET":
+      case "ADD":
+      case "PUT":
+        return checkIndices(request.ind, size);
+      case "INV":
+        return errorReply(400, "INV answers nothing: it was not asked");
+      case "INF":
+        if (size <= MAX_INDICES) return undefined;
+        return errorReply(413, `the table has ${size} entries: INF shows ${MAX_INDICES}`);
+    }
+  }
+}
+
+/** The indices that a request touches; `undefined` for all. */
+function touched(request: Request | ErrorReply): readonly number[] | undefined {
+  switch (request.op) {
+    case "GET":
+    case "ADD":
+    case "PUT":
+      return request.ind;
+    case "CLR":
+    case "INF":
+      return undefined;
+    case "SUB":
+    case "INV":
+    case "ERR":
+      return [];
+  }
+}
+
+/** A request in line. */
+class TableOperation extends Operation {
+  readonly peer: TablePeer;
+  override readonly order: ConnectionOrder;
+  override readonly ind: readonly number[] | undefined;
+  override readonly writes: boolean;
+  readonly #request: Request | ErrorReply;
+  #reply: Reply | undefined;
+
+  constructor(
+    peer: TablePeer,
+    request: Request | ErrorReply,
+    ind: readonly number[] | undefined,
+    writes: boolean,
+  ) {
+    super();
+    this.peer = peer;
+    this.order = peer.order;
+    this.ind = ind;
+    this.writes = writes;
+    this.#request = request;
+  }
+
+  override perform(): void {
+    this.#reply = this.peer.perform(this.#request);
+  }
+
+  override answer(): void {
+    this.peer.send(this.#reply!);
+  }
+}
