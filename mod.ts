@@ -33,3 +33,4 @@ export type { Eviction } from "./lib/proxy/bounded_cache.ts";
 export { CacheProxy, type CacheProxyOptions } from "./lib/proxy/cache_proxy.ts";
 export { CoherentCache, type CoherentCacheOptions } from "./lib/proxy/coherent_cache.ts";
 export { TableServer, type TableServerOptions } from "./lib/server/table_server.ts";
+export { StoreError } from "./lib/server/store.ts";

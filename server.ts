@@ -2,17 +2,19 @@
  * The server: it holds the table.
  *
  * ```sh
- * deno task server [--size 10] [--init 10,11,…] [--port 6002] [--help for all flags]
+ * deno task server [--data data/table.db | --memory] [--size 10] [--help for all flags]
  * ```
  *
  * @module
  */
 
+import { dirname } from "node:path";
 import { COMMON_FLAGS } from "./lib/cli/program.ts";
-import { integers, UsageError, whole } from "./lib/cli/flags.ts";
+import { integers, isGiven, path, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import {
+  DATA_FILE,
   LEASE_TERM_MS,
   MAX_LEASE_TERM_MS,
   MAX_TABLE_SIZE,
@@ -23,12 +25,15 @@ import { TableServer } from "./lib/server/table_server.ts";
 
 const FLAGS = {
   ...listeningFlags(SERVER_PORT),
+  data: path("the file that keeps the table; made where there is none", DATA_FILE),
+  memory: isGiven("keep the table in memory alone: it ends with the server"),
   size: whole({
     value: "N",
     what: "how many entries the table has",
     least: 1,
     most: MAX_TABLE_SIZE,
-    standard: TABLE_SIZE,
+    standard: undefined,
+    shown: `those in the file; ${TABLE_SIZE} for a new one`,
   }),
   lease: whole({
     value: "MS",
@@ -38,7 +43,7 @@ const FLAGS = {
     standard: LEASE_TERM_MS,
     shown: `${LEASE_TERM_MS} ms`,
   }),
-  init: integers("the first entries; the others are 0", "all 0"),
+  init: integers("the first entries of a new table; the others are 0", "all 0"),
   ...COMMON_FLAGS,
 };
 
@@ -49,16 +54,30 @@ async function main(): Promise<void> {
     flags: FLAGS,
     words: "",
     examples: [
-      ["deno task server", "10 entries, all 0"],
-      ["deno task server --size 4 --init 10,11", "10, 11, 0, 0"],
+      ["deno task server", `keeps its table in ${DATA_FILE}`],
+      ["deno task server --memory --size 4 --init 10,11", "10, 11, 0, 0, and nothing kept"],
       ["deno task server --trace", "shows every message"],
     ],
-    addresses: (values) => ({ listen: formatAddress(values) }),
-  }, ({ size, init, lease }, options) => {
-    if (init.length > size) {
-      throw new UsageError(`--init has ${init.length} entries, more than --size ${size}`);
+    addresses: ({ data, ...values }) => ({
+      listen: formatAddress(values),
+      folder: dirname(data ?? DATA_FILE),
+    }),
+  }, ({ data, memory, size, init, lease }, options) => {
+    if (memory && data !== undefined) {
+      throw new UsageError(`--memory keeps nothing, and --data was given: "${data}"`);
     }
-    return TableServer.listen({ ...options, size, init, leaseMs: lease });
+    if ((init?.length ?? 0) > (size ?? TABLE_SIZE)) {
+      throw new UsageError(
+        `--init has ${init?.length} entries, more than --size ${size ?? TABLE_SIZE}`,
+      );
+    }
+    return TableServer.listen({
+      ...options,
+      ...memory ? {} : { data: data ?? DATA_FILE },
+      ...size === undefined ? {} : { size },
+      ...init === undefined ? {} : { init },
+      leaseMs: lease,
+    });
   });
 }
 

@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import type { ProgramName } from "../lib/cli/permissions.ts";
+import { Folder, look } from "./support/folder.ts";
 import {
   Child,
   client,
@@ -14,16 +15,25 @@ import {
   start,
   startProxy,
   startServer,
+  startServerOn,
 } from "./support/program.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 
 const PROGRAMS: ProgramName[] = ["server", "proxy", "client"];
 const COMMON = ["--quiet", "--trace", "--help", "--version"];
-const NODE = ["--host HOST", "--port PORT", "--max-connections N", "--open"];
+const NODE = ["--host HOST", "--port PORT", "--max-connections N", "--idle-timeout MS", "--open"];
 
 /** Every flag, with a part of its line in the usage text. */
 const FLAGS: Record<ProgramName, string[]> = {
-  server: [...NODE, ...COMMON, "--size N", "--init 10,11,…", "--lease MS"],
+  server: [
+    ...NODE,
+    ...COMMON,
+    "--data FILE",
+    "--memory",
+    "--size N",
+    "--init 10,11,…",
+    "--lease MS",
+  ],
   proxy: [
     ...NODE,
     ...COMMON,
@@ -39,11 +49,21 @@ const FLAGS: Record<ProgramName, string[]> = {
 
 /** Defaults as the usage texts show them. */
 const DEFAULTS: Record<ProgramName, string[]> = {
-  server: ["127.0.0.1", "6002", "1024", "10", "all 0", "1000 ms"],
+  server: [
+    "127.0.0.1",
+    "6002",
+    "1024",
+    "never",
+    "data/table.db",
+    "those in the file; 10 for a new one",
+    "all 0",
+    "1000 ms",
+  ],
   proxy: [
     "127.0.0.1",
     "6001",
     "1024",
+    "never",
     "127.0.0.1:6002",
     "half of the server's table, rounded up",
     "fifo",
@@ -100,6 +120,8 @@ const NODE_REFUSALS: [args: string[], message: string][] = [
     ["--max-connections", "0"],
     '--max-connections must be a whole number from 1 to 1000000: "0"',
   ],
+  [["--idle-timeout", "0"], '--idle-timeout must be a whole number from 1 to 2147483647: "0"'],
+  [["--idle-timeout="], '--idle-timeout must be a whole number from 1 to 2147483647: ""'],
   [["--open=yes"], "--open takes no value: --open=yes"],
   [["word"], 'unexpected argument: "word"'],
   [["-"], 'unexpected argument: "-"'],
@@ -130,6 +152,11 @@ const REFUSALS: Record<ProgramName, [args: string[], message: string][]> = {
   server: [
     ...COMMON_REFUSALS,
     ...NODE_REFUSALS,
+    [["--data="], '--data must be the path of a file: ""'],
+    [["--data"], '--data must be the path of a file: ""'],
+    [["--data", "a.db", "--data=b.db"], "--data is given twice: --data=b.db"],
+    [["--memory=yes"], "--memory takes no value: --memory=yes"],
+    [["--memory", "--data", "a.db"], '--memory keeps nothing, and --data was given: "a.db"'],
     [["--size", "0"], '--size must be a whole number from 1 to 1000000: "0"'],
     [["--size", "1000001"], '--size must be a whole number from 1 to 1000000: "1000001"'],
     [["--lease", "0"], '--lease must be a whole number from 1 to 3600000: "0"'],
@@ -216,9 +243,11 @@ Deno.test("a node takes --port, --host of loopback, and --host of any network wi
   const hosts = [["127.0.0.1"], ["localhost"], ["127.0.0.2"], ["0.0.0.0", "--open"]];
   for (const [host, ...open] of hosts) {
     const addresses = { listen: `${host}:${port}` };
-    await using node = await start("server", [`--port=${port}`, "--host", host!, ...open], {
-      addresses,
-    });
+    await using node = await start(
+      "server",
+      [`--port=${port}`, "--host", host!, ...open, "--memory"],
+      { addresses },
+    );
     assertEquals(node.address, `${host}:${port}`);
   }
 });
@@ -282,6 +311,33 @@ Deno.test("a proxy takes --capacity, --eviction, --on-write and --server", async
     for (const request of [...requests, "OP=INF;"]) await wire.send(`${request}\n`);
     for (const _ of requests) await wire.line();
     assertMatch(await wire.line(), new RegExp(`^OP=INF;IND=${held};`), args.join(" "));
+  }
+});
+
+Deno.test("a server takes --data, and keeps the table there; with --memory it keeps nothing", async () => {
+  await using folder = new Folder();
+  const data = folder.path("a b/ü.db");
+  for (const [reply, ...args] of [["0", "--size", "3"], ["5"]]) {
+    await using server = await startServerOn(data, ...args);
+    assertEquals(await ask(server.address, "OP=GET;IND=2;"), `OP=GET;IND=2;DATA=${reply};`);
+    await ask(server.address, "OP=PUT;IND=2;DATA=5;");
+    server.signal("SIGTERM");
+    assertEquals([(await server.ended()).code, server.stderr], [0, ""]);
+  }
+  assertEquals(look(data).entries, "2=5");
+  for (let i = 0; i < 2; i++) {
+    await using server = await startServer();
+    assertEquals(await ask(server.address, "OP=GET;IND=2;"), "OP=GET;IND=2;DATA=0;");
+    await ask(server.address, "OP=PUT;IND=2;DATA=5;");
+  }
+});
+
+Deno.test("a node takes --idle-timeout, and closes who says nothing", async () => {
+  await using server = await startServer("--idle-timeout", "40");
+  await using proxy = await startProxy(server.address, "--idle-timeout=40");
+  for (const { address } of [server, proxy]) {
+    await using silent = await Wire.connect(address);
+    assertEquals(await silent.rest(), "");
   }
 });
 

@@ -124,7 +124,7 @@ function paths(entries: Embedded[], folder: string = ""): string[] {
 /** A short session through the compiled programs. */
 async function play(folder: string): Promise<void> {
   const at = (program: ProgramName) => ({ command: [`${folder}/halfway-${program}`] });
-  await using server = await start("server", ["--port", "0"], at("server"));
+  await using server = await start("server", ["--port", "0", "--memory"], at("server"));
   const args = ["--port", "0", "--server", server.address];
   await using proxy = await start("proxy", args, at("proxy"));
   const stdin = "put 7=4 8=5\nget 1,8\nadd 7,8\n";

@@ -3,8 +3,10 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { dirname } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { permissionFlags, type ProgramName } from "../lib/cli/permissions.ts";
+import { Folder } from "./support/folder.ts";
 import { client, PICKED, run, start, startProxy, startServer } from "./support/program.ts";
 import { FakeServer } from "./support/wire.ts";
 
@@ -66,10 +68,28 @@ Deno.test("a node that may not listen ends 3, and the command that it names work
   const fake = FakeServer.listen();
   const { address } = fake;
   await fake[Symbol.asyncDispose]();
-  const { code, stdout, stderr } = await run("server", ["--port", address.split(":")[1]!]);
+  const { code, stdout, stderr } = await run("server", [
+    "--memory",
+    "--port",
+    address.split(":")[1]!,
+  ]);
   assertEquals([code, stdout], [3, ""]);
   await using server = await start("server", [], { command: hinted(stderr, "server", address) });
   assertEquals(server.address, address);
+});
+
+Deno.test("a server that may not use its file ends 3, and the command that it names works", async () => {
+  await using folder = new Folder();
+  const data = folder.path("new/table.db");
+  const refused = await run("server", ["--port", "0", "--data", data], {
+    addresses: { listen: "127.0.0.1:0" },
+  });
+  assertEquals([refused.code, refused.stdout], [3, ""]);
+  assertEquals(folder.contents(), {});
+  const command = hinted(refused.stderr, "server", dirname(data));
+  await using server = await start("server", [], { command });
+  assertMatch((await client(server.address, ["inf"])).stdout, /^OP=INF;IND=0,/);
+  assertEquals(Object.keys(folder.contents()), ["new"]);
 });
 
 Deno.test("a proxy that may not reach its server ends 3, and the command that it names works", async () => {

@@ -77,11 +77,14 @@ export function choice<Word extends string>(
 }
 
 /** A flag whose value is integers with commas between. */
-export function integers(what: string, shown: string): Flag<readonly number[]> {
+export function integers(
+  what: string,
+  shown: string,
+): Flag<readonly number[] | undefined> {
   return {
     value: "10,11,…",
     what,
-    standard: [],
+    standard: undefined,
     shown,
     must: "must be integers within ±(2^53 - 1) with commas between",
     read: (text) => {
@@ -89,6 +92,19 @@ export function integers(what: string, shown: string): Flag<readonly number[]> {
       const list = text.split(",").map(Number);
       return list.every(Number.isSafeInteger) ? list : undefined;
     },
+  };
+}
+
+/** A flag whose value is the path of a file. */
+export function path(what: string, shown: string): Flag<string | undefined> {
+  const must = "must be the path of a file";
+  return {
+    value: "FILE",
+    what,
+    standard: undefined,
+    shown,
+    must,
+    read: (text) => text || undefined,
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HOST, MAX_CONNECTIONS } from "../protocol/limits.ts";
+import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
 import { formatAddress, isLoopback } from "../net/address.ts";
 import type { NodeOptions } from "../net/node_options.ts";
 import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
@@ -29,6 +29,14 @@ export function listeningFlags(port: number) {
       most: 1_000_000,
       standard: MAX_CONNECTIONS,
     }),
+    "idle-timeout": whole({
+      value: "MS",
+      what: "after how long without a line a connection is closed, at most twice that",
+      least: 1,
+      most: MAX_TIMEOUT_MS,
+      standard: undefined,
+      shown: "never",
+    }),
     open: isGiven("allow a host other than loopback: the network is trusted"),
   };
 }
@@ -40,6 +48,8 @@ export type ListeningValues = Values<ReturnType<typeof listeningFlags>>;
 export interface RunningNode {
   /** Where it listens, `host:port`. */
   readonly address: string;
+  /** Resolves if it has ended by itself, to why. */
+  readonly failure?: Promise<Error>;
   /** Answers what is in hand, and ends. */
   close(): Promise<void>;
 }
@@ -59,6 +69,7 @@ export function runNode<V extends CommonValues & ListeningValues>(
       throw new UsageError(`--host "${values.host}" is not loopback: it needs --open`);
     }
     const name = `halfway-${program.name}`;
+    const idleTimeoutMs = values["idle-timeout"];
     const signalled = firstSignal();
     let node: RunningNode | undefined;
     try {
@@ -66,12 +77,16 @@ export function runNode<V extends CommonValues & ListeningValues>(
         host: values.host,
         port: values.port,
         maxConnections: values["max-connections"],
+        ...idleTimeoutMs === undefined ? {} : { idleTimeoutMs },
         ...values.trace ? { trace: reportTrace } : {},
         ...values.quiet ? {} : { log: (sentence: string) => report(`${name}: ${sentence}`) },
       });
       node = await Promise.race([starting, signalled]);
     } catch (error) {
       if (error instanceof UsageError || error instanceof Deno.errors.NotCapable) throw error;
+      if (error instanceof TypeError) throw new UsageError(error.message);
+      // Known by its name: the class is the server's, and this is the proxy's too.
+      if ((error as Error).name === "StoreError") throw error;
       const why = (error as Error).message;
       throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`);
     }
@@ -81,8 +96,9 @@ export function runNode<V extends CommonValues & ListeningValues>(
     } catch {
       // It serves, whether or not anybody reads where.
     }
-    await signalled;
+    const failure = await Promise.race([signalled, node.failure ?? signalled]);
     await node.close();
+    if (failure !== undefined) throw new Error(`the server ended: ${failure.message}`);
     return EXIT.DONE;
   });
 }

@@ -9,7 +9,7 @@ import config from "../../deno.json" with { type: "json" };
 /** The programs. */
 export type ProgramName = "server" | "proxy" | "client";
 
-/** The addresses, `host:port`, at which a program listens, or which it connects to. */
+/** The addresses, `host:port`, at which a program listens or to which it connects; and its folder. */
 export interface Addresses {
   /** Where a node listens; with port 0 on any port that is free. */
   readonly listen?: string;
@@ -17,6 +17,8 @@ export interface Addresses {
   readonly server?: string;
   /** The proxy, for a client. */
   readonly proxy?: string;
+  /** The folder of a server's file. */
+  readonly folder?: string;
 }
 
 /** What the addresses in a task's `--allow-net` are, in their order. */
@@ -38,6 +40,9 @@ export function permissionFlags(program: ProgramName, addresses: Addresses = {})
   );
   return flags.map((flag) => {
     const [name, list = ""] = flag.split("=");
+    if (name === "--allow-read" || name === "--allow-write") {
+      return `${name}=${addresses.folder ?? list}`;
+    }
     if (name !== "--allow-net") return flag;
     const allowed = list.split(",").map((standard, i) => {
       const role = ADDRESSES[program][i];

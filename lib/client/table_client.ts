@@ -129,8 +129,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
 
   /** Resolves when one more may be sent without its waiting here; `undefined` where it may now. */
   room(): Promise<void> | undefined {
-    return this.#connection.room() ??
-      (this.#queue.outstanding < MAX_OUTSTANDING_REQUESTS ? undefined : this.#queue.answeredOne());
+    return this.#connection.room() ?? this.#queue.room(MAX_OUTSTANDING_REQUESTS);
   }
 
   /** Resolves when the connection has ended, to why it did. */

@@ -10,6 +10,7 @@ import type { Reply, Request } from "../protocol/message.ts";
 import { formatAddress } from "./address.ts";
 import { lineStream } from "./line_stream.ts";
 import type { Trace } from "./trace.ts";
+import { Waiters } from "./waiters.ts";
 
 const encoder = new TextEncoder();
 /** Buffers that no write is using. A write keeps one to its end, so there are several. */
@@ -35,7 +36,7 @@ export class Connection {
   #writingLength = 0;
   #flushing: Promise<void> | undefined;
   /** Waiting for room, or for all to be sent. */
-  #waiting: { most: number; resolve: () => void }[] = [];
+  readonly #waiters = new Waiters();
   #stopped = false;
   #peerEnded = false;
   #closed = false;
@@ -113,7 +114,8 @@ export class Connection {
 
   /** Resolves when there is room to send more; `undefined` where there is now. */
   room(): Promise<void> | undefined {
-    return this.unsent <= MAX_UNSENT_BYTES ? undefined : this.#sentTo(MAX_UNSENT_BYTES);
+    if (this.unsent <= MAX_UNSENT_BYTES) return undefined;
+    return this.#waiters.until(() => this.unsent <= MAX_UNSENT_BYTES);
   }
 
   /** Tells the trace of a line, or of what happened. */
@@ -146,7 +148,7 @@ export class Connection {
    * unread bytes takes back what it sent.
    */
   async end(): Promise<void> {
-    if (!this.#closed) await this.#sentTo(0);
+    await this.#waiters.until(() => this.unsent === 0);
     try {
       if (!this.#closed) await this.#conn.closeWrite();
       if (!this.#peerEnded) await this.#linger();
@@ -163,7 +165,7 @@ export class Connection {
     this.#unsent = "";
     this.#writingLength = 0;
     this.#conn.close();
-    this.#wake();
+    this.#waiters.look();
     // A read that waits is refused by the close; nobody may be left to hear it.
     this.#reader.closed.catch(() => {});
   }
@@ -186,24 +188,9 @@ export class Connection {
       }
       this.#writingLength = 0;
       if (spare !== undefined && spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(spare);
-      this.#wake();
+      this.#waiters.look();
     }
     this.#flushing = undefined;
-  }
-
-  #sentTo(most: number): Promise<void> {
-    if (this.#closed || this.unsent <= most) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ most, resolve }));
-  }
-
-  #wake(): void {
-    if (this.#waiting.length === 0) return;
-    const { unsent } = this;
-    this.#waiting = this.#waiting.filter((waiter) => {
-      if (unsent > waiter.most) return true;
-      waiter.resolve();
-      return false;
-    });
   }
 
   async #linger(): Promise<void> {

@@ -85,6 +85,14 @@ export class Listener {
     for (const connection of this.#served.keys()) connection.close();
   }
 
+  /** Closes every connection at once, whatever is in hand. */
+  async abandon(): Promise<void> {
+    const stopped = this.stop();
+    for (const connection of [...this.#refused, ...this.#served.keys()]) connection.close();
+    await stopped;
+    await Promise.all(this.#served.values());
+  }
+
   async #accept(serve: Serve): Promise<void> {
     while (!this.#closing) {
       let conn;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HOST, MAX_CONNECTIONS } from "../protocol/limits.ts";
+import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Role } from "./connection.ts";
 import type { ListenerOptions } from "./listener.ts";
 import { checkOption } from "./options.ts";
@@ -26,6 +26,13 @@ export interface NodeOptions {
    * @default {1024}
    */
   maxConnections?: number;
+  /**
+   * After how long without a whole line, in milliseconds, at most twice that, a connection is closed
+   * that waits for no answer; a session with a running lease is not idle.
+   *
+   * @default {never}
+   */
+  idleTimeoutMs?: number;
   /** Told of every message that passes. */
   trace?: Trace;
   /** Told, in a sentence, of what goes wrong and is nobody's answer. */
@@ -45,5 +52,7 @@ export function listenerOptions(
   const { host = HOST, port = defaultPort, maxConnections = MAX_CONNECTIONS } = options;
   checkOption("port", port, 0, 65535);
   checkOption("maxConnections", maxConnections, 1, 1_000_000);
+  const { idleTimeoutMs } = options;
+  if (idleTimeoutMs !== undefined) checkOption("idleTimeoutMs", idleTimeoutMs, 1, MAX_TIMEOUT_MS);
   return { role, host, port, maxConnections, trace: options.trace, log: options.log ?? (() => {}) };
 }

@@ -14,6 +14,7 @@ import { TableError } from "../protocol/error.ts";
 import type { PutRequest, Reply, Request } from "../protocol/message.ts";
 import type { Connection } from "./connection.ts";
 import { Fifo } from "./fifo.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Why a request has no answer. */
 export type Failure = "unsent" | "silent" | "lost";
@@ -48,8 +49,7 @@ export class RequestQueue {
   readonly #sent = new Fifo<Asked>();
   /** All that are not settled, the oldest first; and some that are. */
   readonly #byDeadline = new Fifo<Asked>();
-  #whenIdle: (() => void)[] = [];
-  #whenAnswered: (() => void)[] = [];
+  readonly #waiters = new Waiters();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param timeoutMs How long a request may take, from the moment it is asked. */
@@ -116,13 +116,13 @@ export class RequestQueue {
   /** Resolves when nothing waits for an answer any more. */
   idle(): Promise<void> {
     this.#trim();
-    if (this.#byDeadline.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#whenIdle.push(resolve));
+    return this.#waiters.until(() => this.#byDeadline.length === 0);
   }
 
-  /** Resolves when the next answer has come, or none will. */
-  answeredOne(): Promise<void> {
-    return new Promise((resolve) => this.#whenAnswered.push(resolve));
+  /** Resolves when fewer than `count` are outstanding; `undefined` where they are now. */
+  room(count: number): Promise<void> | undefined {
+    if (this.outstanding < count) return undefined;
+    return this.#waiters.until(() => this.outstanding < count);
   }
 
   /** Fails all that waits, all that was sent, and all that is asked from now on. */
@@ -150,11 +150,9 @@ export class RequestQueue {
   }
 
   #trim(): void {
-    if (this.#whenAnswered.length > 0) this.#whenAnswered.splice(0).forEach((resolve) => resolve());
     while (this.#byDeadline.first?.settled) this.#byDeadline.shift();
     while (this.#waiting.first?.settled) this.#waiting.shift();
-    if (this.#byDeadline.length > 0) return;
-    for (const resolve of this.#whenIdle.splice(0)) resolve();
+    this.#waiters.look();
   }
 
   /** One timer is enough: all have the same time, so the oldest is the first to fail. */

@@ -18,6 +18,8 @@ export interface Peer {
   take(request: Request | ErrorReply): void;
   /** Resolves when one more may be taken; `undefined` where it may now. */
   room(): Promise<void> | undefined;
+  /** Whether nothing it has taken waits for an answer, and nothing keeps it without a word. */
+  idle(): boolean;
   /** Resolves when all that was taken is answered. */
   settled(): Promise<void>;
   /** Told once, when no more requests will come and all are answered, or the connection is broken. */
@@ -27,10 +29,18 @@ export interface Peer {
 /**
  * Hands the requests that a connection brings to `peer`, and closes it in order when they end: after
  * the last reply. Never rejects.
+ *
+ * @param idleMs After how long without a whole line, in milliseconds, at most twice that, a connection
+ * that is idle is closed; never where it is not given.
  */
-export async function serve(connection: Connection, peer: Peer): Promise<void> {
+export async function serve(
+  connection: Connection,
+  peer: Peer,
+  idleMs: number | undefined,
+): Promise<void> {
+  const watch = new IdleWatch(connection, peer, idleMs);
   try {
-    await takeAll(connection, peer);
+    await takeAll(connection, peer, watch);
   } catch (error) {
     if (error instanceof TableError) peer.take(error.reply);
     else connection.close();
@@ -38,10 +48,36 @@ export async function serve(connection: Connection, peer: Peer): Promise<void> {
   if (!connection.closed) await peer.settled();
   peer.left();
   await connection.end();
+  watch.stop();
 }
 
-async function takeAll(connection: Connection, peer: Peer): Promise<void> {
+/** Closes a connection on which nothing happens. */
+class IdleWatch {
+  heard = false;
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(connection: Connection, peer: Peer, idleMs: number | undefined) {
+    if (idleMs === undefined) return;
+    let unsent = 0;
+    this.#timer = setInterval(() => {
+      const moved = this.heard || connection.unsent !== unsent;
+      this.heard = false;
+      unsent = connection.unsent;
+      if (moved || !peer.idle()) return;
+      // A peer that does not read its replies would not read their end either.
+      if (unsent > 0) connection.close();
+      else connection.stopReading();
+    }, idleMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Promise<void> {
   for (let lines; (lines = await connection.read()) !== undefined;) {
+    watch.heard = true;
     peer.begin();
     for (let start = 0, end; start < lines.length; start = end + 1) {
       for (let room; (room = peer.room()) !== undefined;) {

@@ -27,7 +27,8 @@ export abstract class TableCalls {
    * @throws {TableError} See the class.
    */
   async get(ind: readonly number[]): Promise<number[]> {
-    return [...(await this.#answer({ op: "GET", ind: checked("GET", ind) })).data];
+    // Made for this call alone.
+    return (await this.#answer({ op: "GET", ind: checked("GET", ind) })).data as number[];
   }
 
   /**
@@ -96,5 +97,5 @@ export interface Info {
 function checked(op: "GET" | "PUT" | "ADD", ind: readonly number[]): readonly number[] {
   checkCount(op, ind);
   checkIntegers("IND", ind);
-  return [...ind];
+  return ind.slice();
 }

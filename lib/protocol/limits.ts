@@ -6,6 +6,8 @@
 
 /** Entries of a new table. */
 export const TABLE_SIZE = 10;
+/** The file in which a server keeps its table. */
+export const DATA_FILE = "data/table.db";
 /** The largest table that a server takes, in entries. */
 export const MAX_TABLE_SIZE = 1_000_000;
 /** The port of a server. */
@@ -30,6 +32,8 @@ export const READ_BUFFER_BYTES = 16 * 1024;
 export const MAX_UNSENT_BYTES = 64 * 1024;
 /** Requests of one connection that may be unanswered before no more of them are read. */
 export const MAX_OUTSTANDING_REQUESTS = 1024;
+/** Indices of those requests at which no more of them are read. */
+export const MAX_OUTSTANDING_INDICES = 16_384;
 /** Connections that a node takes at a time. */
 export const MAX_CONNECTIONS = 1024;
 

@@ -134,3 +134,8 @@ export type Reply =
   | SubReply
   | Invalidation
   | ErrorReply;
+
+/** How many indices a request holds on to while it waits. */
+export function weight(request: Request | ErrorReply): number {
+  return "ind" in request && request.ind !== undefined ? request.ind.length : 0;
+}

@@ -146,7 +146,7 @@ type FieldName = "IND" | "DATA" | "MSG";
 
 /** A line's known fields, each as the part of the text that holds its value; -1 where it is absent. */
 interface Fields {
-  readonly text: string;
+  text: string;
   op: number;
   opFrom: number;
   opTo: number;
@@ -177,19 +177,32 @@ function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
 
+/** The fields of the line that is being parsed: one object for all, since none outlives its line. */
+const fields: Fields = {
+  text: "",
+  op: 0,
+  opFrom: -1,
+  opTo: -1,
+  indFrom: -1,
+  indTo: -1,
+  dataFrom: -1,
+  dataTo: -1,
+  msgFrom: -1,
+  msgTo: -1,
+};
+
 function scan(text: string, start: number, end: number): Fields {
-  const fields: Fields = {
-    text,
-    op: 0,
-    opFrom: -1,
-    opTo: -1,
-    indFrom: -1,
-    indTo: -1,
-    dataFrom: -1,
-    dataTo: -1,
-    msgFrom: -1,
-    msgTo: -1,
-  };
+  fields.text = text;
+  fields.opFrom =
+    fields.opTo =
+    fields.indFrom =
+    fields.indTo =
+      -1;
+  fields.dataFrom =
+    fields.dataTo =
+    fields.msgFrom =
+    fields.msgTo =
+      -1;
   if (end > start && text.charCodeAt(end - 1) === CARRIAGE_RETURN) end--;
   let any = false;
   for (let at = start; at < end; at++) {
@@ -311,7 +324,8 @@ function limited<R extends Request & { op: "GET" | "PUT" | "ADD" }>(request: R):
 /** The comma-separated integers of a part of the text; `undefined` where it is empty. */
 function integers(text: string, from: number, to: number, name: string): number[] | undefined {
   if (from === to) return undefined;
-  const list: number[] = [];
+  // Made with its first integer: an empty array would be given room for many.
+  let list: number[] | undefined;
   for (let at = from;; at++) {
     const itemFrom = at;
     while (at < to && isBlank(text.charCodeAt(at))) at++;
@@ -331,7 +345,9 @@ function integers(text: string, from: number, to: number, name: string): number[
     ) {
       throw noInteger(name, item(text, itemFrom, to));
     }
-    list.push(sign === MINUS && magnitude !== 0 ? -magnitude : magnitude);
+    const integer = sign === MINUS && magnitude !== 0 ? -magnitude : magnitude;
+    if (list === undefined) list = [integer];
+    else list.push(integer);
     if (at === to) return list;
   }
 }

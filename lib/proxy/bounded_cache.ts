@@ -4,34 +4,32 @@
  * @module
  */
 
+import { MAX_TABLE_SIZE } from "../protocol/limits.ts";
+
 /** Which entry is the oldest: the first that entered, or the one used longest ago. */
 export type Eviction = "fifo" | "lru";
 
 const NONE = -1;
-const FIRST_SLOTS = 16;
+const FIRST_LENGTH = 16;
 
 /**
  * Entries by index, `capacity` of them at most; one more takes the place of the oldest.
  *
- * The entries stand in slots of a few typed arrays, which grow with what is held, linked from the
- * oldest to the newest: nothing is allocated per entry, and a `Map`'s own order, in which finding the
- * oldest after many deletions means stepping over all of them, is not used.
+ * Three typed arrays by index, 16 bytes for each entry of the table up to the highest that was held,
+ * linked from the oldest to the newest. A hit among hundreds of thousands then costs one look into
+ * memory; in a `Map` it costs several, and finding the oldest means stepping over what was deleted.
  */
 export class BoundedCache {
   /** How many entries it holds at most. */
   readonly capacity: number;
   readonly #eviction: Eviction;
-  readonly #slotOf = new Map<number, number>();
-  #index = new Float64Array(0);
+  /** The data of those that are held, NaN of the others. */
   #data = new Float64Array(0);
   #older = new Int32Array(0);
   #newer = new Int32Array(0);
   #oldest = NONE;
   #newest = NONE;
-  /** The first of the slots that were used and are free, linked by `#newer`. */
-  #free = NONE;
-  /** How many slots were ever used. */
-  #used = 0;
+  #size = 0;
 
   /** Makes an empty one. */
   constructor(capacity: number, eviction: Eviction) {
@@ -41,93 +39,77 @@ export class BoundedCache {
 
   /** How many entries it holds. */
   get size(): number {
-    return this.#slotOf.size;
+    return this.#size;
   }
 
   /** The data of an entry; `undefined` where it is not held. Its age stays. */
   get(index: number): number | undefined {
-    const slot = this.#slotOf.get(index);
-    return slot === undefined ? undefined : this.#data[slot];
+    const data = this.#data[index];
+    return data === data ? data : undefined;
   }
 
   /** Notes that an entry was used, by which it becomes the newest under LRU. */
   touch(index: number): void {
-    if (this.#eviction === "fifo") return;
-    const slot = this.#slotOf.get(index);
-    if (slot === undefined || slot === this.#newest) return;
-    this.#unlink(slot);
-    this.#link(slot);
+    if (this.#eviction === "fifo" || this.get(index) === undefined) return;
+    this.#unlink(index);
+    this.#link(index);
   }
 
-  /** Puts an entry in, as the newest; one that is held keeps its age and gets the new data. */
+  /**
+   * Puts an entry in, as the newest; one that is held keeps its age and gets the new data. What is
+   * outside the largest table is not held.
+   */
   set(index: number, data: number): void {
-    const held = this.#slotOf.get(index);
-    if (held !== undefined) {
-      this.#data[held] = data;
-      return;
+    if (this.get(index) === undefined) {
+      if (this.capacity === 0 || index < 0 || index >= MAX_TABLE_SIZE) return;
+      if (this.#size === this.capacity) this.delete(this.#oldest);
+      if (index >= this.#data.length) this.#grow(index + 1);
+      this.#link(index);
+      this.#size++;
     }
-    if (this.capacity === 0) return;
-    if (this.size === this.capacity) this.delete(this.#index[this.#oldest]!);
-    const slot = this.#take();
-    this.#index[slot] = index;
-    this.#data[slot] = data;
-    this.#slotOf.set(index, slot);
-    this.#link(slot);
+    this.#data[index] = data;
   }
 
   /** Drops an entry, if it is held. */
   delete(index: number): void {
-    const slot = this.#slotOf.get(index);
-    if (slot === undefined) return;
-    this.#slotOf.delete(index);
-    this.#unlink(slot);
-    this.#newer[slot] = this.#free;
-    this.#free = slot;
+    if (this.get(index) === undefined) return;
+    this.#data[index] = NaN;
+    this.#unlink(index);
+    this.#size--;
   }
 
   /** Drops all. */
   clear(): void {
-    this.#slotOf.clear();
-    this.#oldest = this.#newest = this.#free = NONE;
-    this.#used = 0;
+    this.#data.fill(NaN);
+    this.#oldest = this.#newest = NONE;
+    this.#size = 0;
   }
 
   /** The entries held, `[index, data]`, the oldest first. */
   *[Symbol.iterator](): Generator<[index: number, data: number]> {
-    for (let slot = this.#oldest; slot !== NONE; slot = this.#newer[slot]!) {
-      yield [this.#index[slot]!, this.#data[slot]!];
+    for (let index = this.#oldest; index !== NONE; index = this.#newer[index]!) {
+      yield [index, this.#data[index]!];
     }
   }
 
-  #take(): number {
-    if (this.#free !== NONE) {
-      const slot = this.#free;
-      this.#free = this.#newer[slot]!;
-      return slot;
-    }
-    if (this.#used === this.#index.length) this.#grow();
-    return this.#used++;
-  }
-
-  #grow(): void {
-    const slots = Math.min(this.capacity, Math.max(FIRST_SLOTS, 2 * this.#used));
+  #grow(least: number): void {
+    const length = Math.min(MAX_TABLE_SIZE, Math.max(FIRST_LENGTH, least, 2 * this.#data.length));
     const grown = <A extends Float64Array | Int32Array>(from: A, to: A): A => (to.set(from), to);
-    this.#index = grown(this.#index, new Float64Array(slots));
-    this.#data = grown(this.#data, new Float64Array(slots));
-    this.#older = grown(this.#older, new Int32Array(slots));
-    this.#newer = grown(this.#newer, new Int32Array(slots));
+    this.#data = grown(this.#data, new Float64Array(length).fill(NaN));
+    this.#older = grown(this.#older, new Int32Array(length));
+    this.#newer = grown(this.#newer, new Int32Array(length));
   }
 
-  #link(slot: number): void {
-    this.#older[slot] = this.#newest;
-    this.#newer[slot] = NONE;
-    if (this.#newest === NONE) this.#oldest = slot;
-    else this.#newer[this.#newest] = slot;
-    this.#newest = slot;
+  #link(index: number): void {
+    this.#older[index] = this.#newest;
+    this.#newer[index] = NONE;
+    if (this.#newest === NONE) this.#oldest = index;
+    else this.#newer[this.#newest] = index;
+    this.#newest = index;
   }
 
-  #unlink(slot: number): void {
-    const older = this.#older[slot]!, newer = this.#newer[slot]!;
+  #unlink(index: number): void {
+    const older = this.#older[index]!, newer = this.#newer[index]!;
     if (older === NONE) this.#oldest = newer;
     else this.#newer[older] = newer;
     if (newer === NONE) this.#newest = older;

@@ -70,7 +70,9 @@ export class CacheProxy implements AsyncDisposable {
       await listener.stop();
       throw error;
     }
-    listener.start((connection) => serve(connection, new LanePeer(connection, cache)));
+    listener.start((connection) =>
+      serve(connection, new LanePeer(connection, cache), options.idleTimeoutMs)
+    );
     return new CacheProxy(cache, listener);
   }
 
@@ -120,6 +122,10 @@ class LanePeer implements Peer {
 
   room(): Promise<void> | undefined {
     return this.#connection.room() ?? this.#lane.room();
+  }
+
+  idle(): boolean {
+    return this.#lane.idle();
   }
 
   settled(): Promise<void> {

@@ -12,6 +12,7 @@ import { TableCalls } from "../net/table_calls.ts";
 import type { Trace } from "../net/trace.ts";
 import type { Eviction } from "./bounded_cache.ts";
 import { Entries } from "./entries.ts";
+import { readReply } from "./forwarded.ts";
 import { Lane } from "./lane.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -145,6 +146,11 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
 
   /** Has a request answered, from what is held where it may be. */
   protected override ask(request: Request): Promise<Reply> {
+    if ((request.op === "GET" || request.op === "ADD") && this.#upstream.mayServe()) {
+      // As a lane would, without making one.
+      const data = this.#entries.read(request.ind);
+      if (data !== undefined) return Promise.resolve(readReply(request, data));
+    }
     return new Promise((resolve) => {
       const lane = this.lane(resolve);
       lane.begin();

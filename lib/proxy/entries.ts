@@ -63,11 +63,11 @@ export class Entries {
 
   /** The data of these indices, in that order; `undefined` where one is not held. */
   read(ind: readonly number[]): number[] | undefined {
-    const data: number[] = [];
-    for (const index of ind) {
-      const held = this.#cache.get(index);
+    const data = new Array<number>(ind.length);
+    for (let i = 0; i < ind.length; i++) {
+      const held = this.#cache.get(ind[i]!);
       if (held === undefined) return undefined;
-      data.push(held);
+      data[i] = held;
     }
     for (const index of ind) this.#cache.touch(index);
     return data;

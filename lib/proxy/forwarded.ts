@@ -5,13 +5,14 @@
  */
 
 import { errorReply } from "../protocol/error.ts";
-import type {
-  AddRequest,
-  ClrRequest,
-  ErrorReply,
-  GetRequest,
-  PutRequest,
-  Reply,
+import {
+  type AddRequest,
+  type ClrRequest,
+  type ErrorReply,
+  type GetRequest,
+  type PutRequest,
+  type Reply,
+  weight,
 } from "../protocol/message.ts";
 import { Asked, type Failure } from "../net/request_queue.ts";
 import type { Entries } from "./entries.ts";
@@ -22,13 +23,15 @@ export interface Forwarder {
   /** The request's reply is there, or a part-hit has become a request for the whole. */
   moved(forwarded: Forwarded): void;
   /** The server has answered the request, or never will: it stands there no more. */
-  released(): void;
+  released(forwarded: Forwarded): void;
 }
 
 /** A request of a lane that the server is to answer. */
 export abstract class Forwarded extends Asked {
   /** What the lane is to be answered, once it is known. */
   reply: Reply | undefined;
+  /** How many indices the client's request has. */
+  abstract readonly weight: number;
   readonly #forwarder: Forwarder;
 
   /** @param forwarder Told what becomes of it. */
@@ -41,7 +44,7 @@ export abstract class Forwarded extends Asked {
     const answer = this.takeIn(reply);
     if (answer !== undefined) {
       this.reply ??= answer;
-      this.#forwarder.released();
+      this.#forwarder.released(this);
     }
     this.#forwarder.moved(this);
   }
@@ -50,7 +53,7 @@ export abstract class Forwarded extends Asked {
     this.reply ??= this.failure(why);
     if (why !== "silent") {
       this.given();
-      this.#forwarder.released();
+      this.#forwarder.released(this);
     }
     this.#forwarder.moved(this);
   }
@@ -70,12 +73,14 @@ export abstract class Forwarded extends Asked {
 /** A PUT or a CLR. */
 export class ForwardedWrite extends Forwarded {
   override readonly request: PutRequest | ClrRequest;
+  override readonly weight: number;
   readonly #entries: Entries;
 
   /** Drops what the write changes, before it is sent. */
   constructor(request: PutRequest | ClrRequest, entries: Entries, forwarder: Forwarder) {
     super(forwarder);
     this.request = request;
+    this.weight = weight(request);
     this.#entries = entries;
     entries.beginWrite(this.#written);
   }
@@ -104,6 +109,7 @@ export class ForwardedWrite extends Forwarded {
 /** A GET or an ADD: forwarded whole, or at first just what is missing of it. */
 export class ForwardedRead extends Forwarded {
   override request: GetRequest;
+  override readonly weight: number;
   readonly #asked: GetRequest | AddRequest;
   readonly #entries: Entries;
   readonly #upstream: Upstream;
@@ -121,6 +127,7 @@ export class ForwardedRead extends Forwarded {
   ) {
     super(forwarder);
     this.#asked = asked;
+    this.weight = weight(asked);
     this.#entries = entries;
     this.#upstream = upstream;
     this.request = missing === undefined ? whole(asked) : { op: "GET", ind: missing };

@@ -15,10 +15,16 @@
  */
 
 import { errorReply } from "../protocol/error.ts";
-import { MAX_INDICES, MAX_OUTSTANDING_REQUESTS } from "../protocol/limits.ts";
+import {
+  MAX_INDICES,
+  MAX_OUTSTANDING_INDICES,
+  MAX_OUTSTANDING_REQUESTS,
+} from "../protocol/limits.ts";
 import type { AddRequest, ErrorReply, GetRequest, Reply, Request } from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
+import { weight } from "../protocol/message.ts";
 import { Fifo } from "../net/fifo.ts";
+import { Waiters } from "../net/waiters.ts";
 import type { Entries } from "./entries.ts";
 import { type Forwarded, ForwardedRead, ForwardedWrite, readReply } from "./forwarded.ts";
 import type { Upstream } from "./upstream.ts";
@@ -35,9 +41,11 @@ export class Lane {
   readonly #held = new Fifo<Request | ErrorReply>();
   #partHit: ForwardedRead | undefined;
   #atServer = 0;
+  /** How many indices those at the server, and those held, have. */
+  #indices = 0;
   #mayServe = false;
   /** Waiting until a place is free, or until all is answered. */
-  #waiting: { done: () => boolean; resolve: () => void }[] = [];
+  readonly #waiters = new Waiters();
 
   /** @param answer Gets each reply, in order; called before `take` returns where it can be. */
   constructor(entries: Entries, upstream: Upstream, answer: (reply: Reply) => void) {
@@ -53,17 +61,25 @@ export class Lane {
 
   /** Resolves when one more may be taken; `undefined` where it may now. */
   room(): Promise<void> | undefined {
-    return this.#hasRoom() ? undefined : this.#until(() => this.#hasRoom());
+    return this.#hasRoom() ? undefined : this.#waiters.until(() => this.#hasRoom());
+  }
+
+  /** Whether all that was taken is answered. */
+  idle(): boolean {
+    return this.#unanswered === 0;
   }
 
   /** Resolves when all that was taken is answered. */
   settled(): Promise<void> {
-    return this.#until(() => this.#unanswered === 0);
+    return this.#waiters.until(() => this.idle());
   }
 
   /** Takes the next request, or what stood in its place. */
   take(request: Request | ErrorReply): void {
-    if (this.#partHit !== undefined) return this.#held.push(request);
+    if (this.#partHit !== undefined) {
+      this.#indices += weight(request);
+      return this.#held.push(request);
+    }
     const idle = this.#slots.length === 0;
     switch (request.op) {
       case "GET":
@@ -95,7 +111,8 @@ export class Lane {
 
   /** The proxy's own 503 or 504 leaves a request at the server, and frees no place. */
   #hasRoom(): boolean {
-    return this.#atServer < MAX_OUTSTANDING_REQUESTS && this.#unanswered < MAX_OUTSTANDING_REQUESTS;
+    return this.#atServer < MAX_OUTSTANDING_REQUESTS &&
+      this.#unanswered < MAX_OUTSTANDING_REQUESTS && this.#indices < MAX_OUTSTANDING_INDICES;
   }
 
   #read(request: GetRequest | AddRequest, idle: boolean): void {
@@ -131,13 +148,15 @@ export class Lane {
   #forward(forwarded: Forwarded): void {
     this.#slots.push(forwarded);
     this.#atServer++;
+    this.#indices += forwarded.weight;
     this.#upstream.queue.ask(forwarded);
   }
 
   /** The server will not answer one of the requests any more, or has. */
-  released(): void {
+  released(forwarded: Forwarded): void {
     this.#atServer--;
-    this.#wake();
+    this.#indices -= forwarded.weight;
+    this.#waiters.look();
   }
 
   /** A slot was filled, or a part-hit has become a request for the whole. */
@@ -151,8 +170,12 @@ export class Lane {
       this.#answer(reply);
     }
     if (this.#held.length > 0) this.begin();
-    while (this.#held.length > 0 && this.#partHit === undefined) this.take(this.#held.shift()!);
-    this.#wake();
+    while (this.#held.length > 0 && this.#partHit === undefined) {
+      const request = this.#held.shift()!;
+      this.#indices -= weight(request);
+      this.take(request);
+    }
+    this.#waiters.look();
   }
 
   #info(): Reply {
@@ -162,19 +185,5 @@ export class Lane {
     }
     const ind = held.map(([index]) => index), data = held.map(([, integer]) => integer);
     return { op: "INF", ind, data, msg: this.#upstream.state };
-  }
-
-  #until(done: () => boolean): Promise<void> {
-    if (done()) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ done, resolve }));
-  }
-
-  #wake(): void {
-    if (this.#waiting.length === 0) return;
-    this.#waiting = this.#waiting.filter(({ done, resolve }) => {
-      if (!done()) return true;
-      resolve();
-      return false;
-    });
   }
 }

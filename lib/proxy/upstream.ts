@@ -119,6 +119,7 @@ export class Upstream {
 
   async #giveBack(connection: Connection): Promise<void> {
     const standing = this.#standing;
+    const leftMs = this.#lease?.left(moment()) ?? 0;
     this.#lease = undefined;
     // What the server has not granted yet it may grant all the same; its answer is still to come.
     if (standing !== "new") this.#standing = "uncached";
@@ -126,7 +127,8 @@ export class Upstream {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#givenBack = resolve;
     connection.send({ op: "SUB", end: true });
-    if (standing === "leasing") await promise;
+    // When the lease is over by itself, nobody needs to hear that it was given back.
+    await within(promise, Math.max(0, leftMs));
   }
 
   async #run(): Promise<void> {

@@ -6,11 +6,13 @@
 
 /** Indices of a table, a bit for each. */
 export class IndexSet {
+  readonly #size: number;
   readonly #words: Uint32Array;
   #count = 0;
 
   /** Makes an empty one for a table of `size` entries. */
   constructor(size: number) {
+    this.#size = size;
     this.#words = new Uint32Array(Math.ceil(size / 32));
   }
 
@@ -31,6 +33,12 @@ export class IndexSet {
       this.#words[index >>> 5]! |= 1 << (index & 31);
       this.#count++;
     }
+  }
+
+  /** Adds every index of the table. */
+  fill(): void {
+    this.#words.fill(0xffffffff);
+    this.#count = this.#size;
   }
 
   /** Takes indices out, or all. */

@@ -21,8 +21,8 @@ interface Asking {
 
 /** A subscribed connection: a proxy's. */
 export class Session {
-  /** The connection. */
-  readonly connection: Connection;
+  /** The connection; `undefined` for the sessions of a server before. */
+  readonly connection: Connection | undefined;
   /** What it holds. */
   readonly held: IndexSet;
   /** When its lease is over, by the monotonic clock. */
@@ -35,7 +35,7 @@ export class Session {
   timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Makes one that holds nothing, without a lease. */
-  constructor(connection: Connection, tableSize: number) {
+  constructor(connection: Connection | undefined, tableSize: number) {
     this.connection = connection;
     this.held = new IndexSet(tableSize);
   }
@@ -63,6 +63,15 @@ export class Leases {
     return session;
   }
 
+  /** A server before this one has ended with leases out: what they held is held for `ms` more. */
+  inherit(ms: number): void {
+    const session = new Session(undefined, this.#tableSize);
+    session.held.fill();
+    session.leaseEnd = performance.now() + ms;
+    this.#sessions.add(session);
+    this.leave(session);
+  }
+
   /** Takes a lease back: nothing is held under it any more. */
   giveBack(session: Session): void {
     clearTimeout(session.timer);
@@ -83,6 +92,11 @@ export class Leases {
   /** Makes a session a holder of these indices, as long as it is subscribed. */
   hold(session: Session, ind: readonly number[]): void {
     if (!session.left && this.#sessions.has(session)) session.held.add(ind);
+  }
+
+  /** Whether nothing at all is held. */
+  get unheld(): boolean {
+    return !this.held(undefined, undefined);
   }
 
   /** Whether another session than `own` holds one of these indices, or any. */
@@ -144,8 +158,8 @@ export class Leases {
     const asking: Asking = { ind, until: session.leaseEnd, done, timer: undefined };
     if (!session.left) {
       session.unanswered.push(asking);
-      session.connection.send({ op: "INV", ind });
-      if (session.unanswered.length > MAX_UNANSWERED_INVALIDATIONS) session.connection.close();
+      session.connection!.send({ op: "INV", ind });
+      if (session.unanswered.length > MAX_UNANSWERED_INVALIDATIONS) session.connection!.close();
     }
     this.#await(session, asking);
   }
@@ -156,7 +170,7 @@ export class Leases {
     if (left > 0) {
       asking.timer = setTimeout(() => this.#await(session, asking), Math.ceil(left));
     } else {
-      session.connection.tell("[lease over: INV is no longer waited for]", false);
+      session.connection?.tell("[lease over: INV is no longer waited for]", false);
       this.#settle(session, asking);
     }
   }

@@ -5,46 +5,30 @@
  *  take() → waits for those before it that share an index
  *             └─ a write: its turn to ask the holders → waits for them
  *                  └─→ waits for the one before it on its connection
- *                        └─→ ready ── turn: all that is ready is performed, then answered
+ *                        └─→ ready ── turn: all that is ready is performed, committed, answered
  * ```
  *
  * @module
  */
 
 import { Fifo } from "../net/fifo.ts";
+import { Waiters } from "../net/waiters.ts";
+import { MAX_OUTSTANDING_INDICES, MAX_OUTSTANDING_REQUESTS } from "../protocol/limits.ts";
 
 /** The operations of one connection that are in line. */
 export class ConnectionOrder {
   /** The last of them; `undefined` where there is none. */
   last: Operation | undefined;
-  #length = 0;
-  #waiting: { most: number; resolve: () => void }[] = [];
-
   /** How many there are. */
-  get length(): number {
-    return this.#length;
-  }
+  length = 0;
+  /** How many indices they have. */
+  indices = 0;
+  /** Waiting until there are fewer. */
+  readonly waiters: Waiters = new Waiters();
 
-  /** Resolves when there are `most` or fewer. */
-  downTo(most: number): Promise<void> {
-    if (this.#length <= most) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ most, resolve }));
-  }
-
-  /** One has come. */
-  grow(): void {
-    this.#length++;
-  }
-
-  /** One is done. */
-  shrink(): void {
-    this.#length--;
-    if (this.#waiting.length === 0) return;
-    this.#waiting = this.#waiting.filter(({ most, resolve }) => {
-      if (this.#length > most) return true;
-      resolve();
-      return false;
-    });
+  /** Whether one more may come. */
+  hasRoom(): boolean {
+    return this.length < MAX_OUTSTANDING_REQUESTS && this.indices < MAX_OUTSTANDING_INDICES;
   }
 }
 
@@ -56,125 +40,145 @@ export abstract class Operation {
   abstract readonly ind: readonly number[] | undefined;
   /** Whether it changes them. */
   abstract readonly writes: boolean;
-  /** How many of those before it that share an index are not done. */
+  /** How many operations came before it. */
+  arrival = 0;
+  /** How many of those before it that it waits for by an index are not done. */
   blockers = 0;
   /** Whether one before it on its connection is not done. */
   behind = false;
   /** Whether nobody has to be asked, or all have answered. */
   asked = false;
-  /** Those that wait for it by an index. */
-  readonly followers: Operation[] = [];
+  /** Those that wait for it by an index; made when the first comes, since most have none. */
+  followers: Operation[] | undefined;
   /** The next on its connection. */
   next: Operation | undefined;
 
   /** Takes effect; its session becomes a holder. */
   abstract perform(): void;
+  /** The commit has failed: a write had no effect, and a read is done again without those. */
+  abstract undo(): void;
   /** Sends the reply, in the same step. */
   abstract answer(): void;
 }
 
-/** Asks those who hold what a write changes. */
-export interface Asker {
-  /** Whether anybody has to be asked. */
+/** What operations need of the server, besides a table. */
+export interface Conductor {
+  /** Whether anybody holds what a write changes, and has to be asked. */
   mustAsk(write: Operation): boolean;
   /** Asks them, and calls `done` when all have answered or are no longer waited for; not at once. */
   ask(write: Operation, done: () => void): void;
+  /** Commits what was performed: whether it was `made`, `refused`, or nobody knows: `lost`. */
+  commit(): "made" | "refused" | "lost";
 }
 
 /** The line. */
 export class Line {
-  readonly #asker: Asker;
+  readonly #conductor: Conductor;
   #length = 0;
-  /** The last in line for an index. */
-  readonly #tails = new Map<number, Operation>();
-  /** The last that touches all, while it is in line; whoever came before it stands behind it. */
-  #lastOfAll: Operation | undefined;
-  /** Those in line since then, it too. */
-  readonly #since = new Set<Operation>();
+  #arrivals = 0;
+  /** The last in line by index. Not a Map: its discarded tables, small and many, outlive the young. */
+  readonly #tails: (Operation | undefined)[];
+  /** Those in line that touch all. Whoever comes later waits for the last of them. */
+  readonly #wholes = new Fifo<Operation>();
+  #lastWhole: Operation | undefined;
+  /** How many are in line since then, it too: the next that touches all waits for so many. */
+  #since = 0;
   readonly #ready = new Fifo<Operation>();
   #turnComes = false;
   #inTurn = false;
   #stopped = false;
   /** Writes whose turn to ask came while others' replies were not sent yet. */
   #askers: Operation[] = [];
-  #whenIdle: (() => void)[] = [];
+  readonly #waiters = new Waiters();
 
-  /** Makes an empty one. */
-  constructor(asker: Asker) {
-    this.#asker = asker;
+  /** Makes an empty one, for a table of `size` entries. */
+  constructor(size: number, conductor: Conductor) {
+    this.#tails = new Array(size);
+    this.#conductor = conductor;
   }
 
   /** Whether nobody is in line whom a read of `ind` on this connection would wait for. */
   isClear(order: ConnectionOrder, ind: readonly number[] | undefined): boolean {
-    return this.#length === 0 || (order.last === undefined && this.#before(ind).size === 0);
+    if (this.#length === 0) return true;
+    if (order.last !== undefined || this.#lastWhole !== undefined) return false;
+    return ind === undefined ? this.#since === 0 : ind.every((index) => !this.#tails[index]);
   }
 
   /** Takes an operation, which is done later than this returns. */
   take(operation: Operation): void {
     const { order, ind } = operation;
-    for (const blocker of this.#before(ind)) {
-      operation.blockers++;
-      blocker.followers.push(operation);
-    }
+    operation.arrival = this.#arrivals++;
+    if (ind === undefined) this.#enterWhole(operation);
+    else this.#enter(operation, ind);
     if (order.last !== undefined) {
       operation.behind = true;
       order.last.next = operation;
     }
     order.last = operation;
-    order.grow();
+    order.length++;
+    order.indices += ind?.length ?? 0;
     this.#length++;
-    this.#enter(operation);
     if (operation.blockers === 0) this.#unblocked(operation);
+  }
+
+  /** How many are in line. */
+  get length(): number {
+    return this.#length;
   }
 
   /** Resolves when nothing is in line. */
   idle(): Promise<void> {
-    if (this.#length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#whenIdle.push(resolve));
+    return this.#waiters.until(() => this.#length === 0);
   }
 
-  /** The last ones in line that share an index: whoever shares one too stands before them. */
-  #before(ind: readonly number[] | undefined): ReadonlySet<Operation> {
-    if (ind === undefined) return new Set(this.#since);
-    const before = new Set<Operation>();
+  /** Lets an operation wait for the last ones that share an index with it, and so for all. */
+  #enter(operation: Operation, ind: readonly number[]): void {
+    if (ind.length === 0) return;
+    this.#since++;
+    const whole = this.#lastWhole;
     for (const index of ind) {
-      const last = this.#tails.get(index) ?? this.#lastOfAll;
-      if (last !== undefined) before.add(last);
+      const tail = this.#tails[index];
+      this.#tails[index] = operation;
+      const last = whole === undefined || (tail && tail.arrival > whole.arrival) ? tail : whole;
+      if (last === undefined || last === operation) continue;
+      const followers = last.followers ??= [];
+      if (followers.at(-1) === operation) continue;
+      followers.push(operation);
+      operation.blockers++;
     }
-    return before;
   }
 
-  #enter(operation: Operation): void {
-    const { ind } = operation;
-    if (ind?.length === 0) return;
-    if (ind === undefined) {
-      this.#tails.clear();
-      this.#since.clear();
-      this.#lastOfAll = operation;
-    } else {
-      for (const index of ind) this.#tails.set(index, operation);
-    }
-    this.#since.add(operation);
+  /** Lets an operation that touches all wait for all. */
+  #enterWhole(operation: Operation): void {
+    operation.blockers = this.#since;
+    this.#since = 1;
+    this.#lastWhole = operation;
+    this.#wholes.push(operation);
   }
 
   #leave(operation: Operation): void {
     const { ind } = operation;
-    if (this.#lastOfAll === operation) this.#lastOfAll = undefined;
+    if (ind === undefined) this.#wholes.shift();
+    if (this.#lastWhole === operation) this.#lastWhole = undefined;
     for (const index of ind ?? []) {
-      if (this.#tails.get(index) === operation) this.#tails.delete(index);
+      if (this.#tails[index] === operation) this.#tails[index] = undefined;
     }
-    this.#since.delete(operation);
+    if (ind?.length === 0) return;
+    // Those that came after one that touches all wait for it: whoever is done now came before.
+    const whole = this.#wholes.first;
+    if (whole === undefined) this.#since--;
+    else if (--whole.blockers === 0) this.#unblocked(whole);
   }
 
   /** Nobody before it shares an index: a write's turn to ask. */
   #unblocked(operation: Operation): void {
-    if (!operation.writes || !this.#asker.mustAsk(operation)) {
+    if (!operation.writes || !this.#conductor.mustAsk(operation)) {
       this.#wasAsked(operation);
     } else if (this.#inTurn) {
       // INV must not pass the replies of those that were performed in this turn.
       this.#askers.push(operation);
     } else {
-      this.#asker.ask(operation, () => this.#wasAsked(operation));
+      this.#conductor.ask(operation, () => this.#wasAsked(operation));
     }
   }
 
@@ -196,7 +200,7 @@ export class Line {
     queueMicrotask(() => this.#turn());
   }
 
-  /** Performs all that is ready, and what that makes ready; then answers, in the same step. */
+  /** Performs all that is ready, and what that makes ready, commits, and answers: in one step. */
   #turn(): void {
     if (this.#stopped) return;
     this.#turnComes = false;
@@ -207,20 +211,27 @@ export class Line {
       performed.push(operation);
       this.#done(operation);
     }
+    const outcome = this.#conductor.commit();
+    // The server ends then, and nobody is told what it does not know.
+    if (outcome === "lost") return;
+    if (outcome === "refused") { for (const operation of performed) operation.undo(); }
     for (const operation of performed) operation.answer();
     this.#inTurn = false;
     for (const write of this.#askers.splice(0)) this.#unblocked(write);
-    if (this.#length > 0) return;
-    for (const resolve of this.#whenIdle.splice(0)) resolve();
+    this.#waiters.look();
   }
 
   #done(operation: Operation): void {
-    const { order, next } = operation;
+    const { order, next, followers } = operation;
+    // Nothing that is done keeps what came later: the collector would carry a whole chain along.
+    operation.next = operation.followers = undefined;
     this.#leave(operation);
     this.#length--;
     if (order.last === operation) order.last = undefined;
-    order.shrink();
-    for (const follower of operation.followers) {
+    order.length--;
+    order.indices -= operation.ind?.length ?? 0;
+    order.waiters.look();
+    for (const follower of followers ?? []) {
       if (--follower.blockers === 0) this.#unblocked(follower);
     }
     if (next === undefined) return;

@@ -5,53 +5,14 @@
  */
 
 import { errorReply } from "../protocol/error.ts";
-import {
-  MAX_INDICES,
-  MAX_OUTSTANDING_REQUESTS,
-  MAX_SESSION_UNSENT_BYTES,
-} from "../protocol/limits.ts";
+import { MAX_INDICES, MAX_SESSION_UNSENT_BYTES } from "../protocol/limits.ts";
 import type { ErrorReply, Reply, Request, SubRequest } from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Peer } from "../net/serve.ts";
-import { Leases, type Session } from "./leases.ts";
-import { ConnectionOrder, Line, Operation } from "./line.ts";
-import type { Table } from "./table.ts";
-
-/** What all connections of a server share. */
-export class TableNode {
-  /** The table. */
-  readonly table: Table;
-  /** Who holds what of it. */
-  readonly leases: Leases;
-  /** The operations that wait. */
-  readonly line: Line;
-  #ending = false;
-
-  /** Makes the node of a table, which grants leases for `leaseMs`. */
-  constructor(table: Table, leaseMs: number) {
-    this.table = table;
-    this.leases = new Leases(leaseMs, table.size);
-    this.line = new Line({
-      mustAsk: (write) => this.leases.held(write.ind, (write as TableOperation).peer.session),
-      ask: (write, done) => {
-        this.leases.invalidate(write.ind, (write as TableOperation).peer.session, done);
-      },
-    });
-  }
-
-  /** Whether it takes no more requests and grants no more leases. */
-  get ending(): boolean {
-    return this.#ending;
-  }
-
-  /** Takes no more requests; resolves when those in line are done and nothing is held. */
-  async end(): Promise<void> {
-    this.#ending = true;
-    await this.line.idle();
-    await new Promise<void>((resolve) => this.leases.invalidateAll(resolve));
-  }
-}
+import type { Session } from "./leases.ts";
+import { ConnectionOrder, Operation } from "./line.ts";
+import type { TableNode } from "./table_node.ts";
 
 /** A connection at the server, a client's or, once it has asked for a lease, a proxy's. */
 export class TablePeer implements Peer {
@@ -87,15 +48,18 @@ export class TablePeer implements Peer {
   /** A session is always read: the answer to an INV may be next. */
   room(): Promise<void> | undefined {
     if (this.session !== undefined) return undefined;
-    if (this.order.length >= MAX_OUTSTANDING_REQUESTS) {
-      return this.order.downTo(MAX_OUTSTANDING_REQUESTS - 1);
-    }
+    if (!this.order.hasRoom()) return this.order.waiters.until(() => this.order.hasRoom());
     return this.#connection.room();
+  }
+
+  /** Whether none of its operations is in line, and it has no running lease. */
+  idle(): boolean {
+    return this.order.length === 0 && (this.session?.leaseEnd ?? 0) <= performance.now();
   }
 
   /** Resolves when none of its operations is in line. */
   settled(): Promise<void> {
-    return this.order.downTo(0);
+    return this.order.waiters.until(() => this.order.length === 0);
   }
 
   /** The connection is over. Its operations in line go on. */
@@ -189,7 +153,8 @@ function touched(request: Request | ErrorReply): readonly number[] | undefined {
 }
 
 /** A request in line. */
-class TableOperation extends Operation {
+export class TableOperation extends Operation {
+  /** Whose it is. */
   readonly peer: TablePeer;
   override readonly order: ConnectionOrder;
   override readonly ind: readonly number[] | undefined;
@@ -197,6 +162,7 @@ class TableOperation extends Operation {
   readonly #request: Request | ErrorReply;
   #reply: Reply | undefined;
 
+  /** @param ind The indices it touches; `undefined` for all. */
   constructor(
     peer: TablePeer,
     request: Request | ErrorReply,
@@ -213,6 +179,11 @@ class TableOperation extends Operation {
 
   override perform(): void {
     this.#reply = this.peer.perform(this.#request);
+  }
+
+  override undo(): void {
+    if (this.writes) this.#reply = errorReply(500, "the server could not store this write");
+    else this.perform();
   }
 
   override answer(): void {

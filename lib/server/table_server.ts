@@ -17,22 +17,26 @@ import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
 import { checkOption } from "../net/options.ts";
 import { serve } from "../net/serve.ts";
 import { within } from "../net/within.ts";
-import { TableNode, TablePeer } from "./table_peer.ts";
+import { openDatabase, SqliteStore } from "./sqlite_store.ts";
+import { memoryStore, type OpenedStore } from "./store.ts";
 import { Table } from "./table.ts";
+import { TableNode } from "./table_node.ts";
+import { TablePeer } from "./table_peer.ts";
 
 /** Options of a {@linkcode TableServer}. */
 export interface TableServerOptions extends NodeOptions {
   /**
-   * How many entries the table has, 1 to 1,000,000.
+   * The file that keeps the table, and is made where there is none. Without it nothing is kept: the
+   * table, and the promise that nobody sees an old value, end with the server.
+   */
+  data?: string;
+  /**
+   * How many entries the table has, 1 to 1,000,000; not fewer than the file holds.
    *
-   * @default {10}
+   * @default {the file's size; 10 for a new one}
    */
   size?: number;
-  /**
-   * The first entries, from 0 on; the others are 0.
-   *
-   * @default {[]}
-   */
+  /** The first entries of a new table, from 0 on; the others are 0. */
   init?: readonly number[];
   /**
    * The term of a lease, in milliseconds, 1 to 3,600,000: how long at most a proxy that is slow or
@@ -49,35 +53,71 @@ export class TableServer implements AsyncDisposable {
   readonly #node: TableNode;
   #closing: Promise<void> | undefined;
 
-  private constructor(listener: Listener, node: TableNode) {
+  private constructor(listener: Listener, node: TableNode, idleMs: number | undefined) {
     this.#listener = listener;
     this.#node = node;
-    listener.start((connection) => serve(connection, new TablePeer(connection, node)));
+    listener.start((connection) => serve(connection, new TablePeer(connection, node), idleMs));
+    node.failure.then(() => this.#abandon());
   }
 
   /**
    * Listens for proxies and clients.
    *
    * @throws {RangeError} If an option is outside its range.
+   * @throws {TypeError} If `init` was given and there is a table in the file.
+   * @throws {StoreError} If the file is locked, damaged, none of ours, or holds a larger table.
    * @throws {Deno.errors.AddrInUse} If another listens there.
-   * @throws {Deno.errors.NotCapable} If the sandbox forbids the address.
+   * @throws {Deno.errors.NotCapable} If the sandbox forbids the address or the file.
    */
   // deno-lint-ignore require-await -- an error is a rejection here as with the other nodes
   static async listen(options: TableServerOptions = {}): Promise<TableServer> {
-    const { size = TABLE_SIZE, init = [], leaseMs = LEASE_TERM_MS } = options;
-    checkOption("size", size, 1, MAX_TABLE_SIZE);
-    checkOption("leaseMs", leaseMs, 1, MAX_LEASE_TERM_MS);
-    checkOption("the number of init's entries", init.length, 0, size);
-    for (const integer of init) {
+    const { data, size, init } = options;
+    checkOption("size", size ?? TABLE_SIZE, 1, MAX_TABLE_SIZE);
+    checkOption("the number of init's entries", init?.length ?? 0, 0, size ?? TABLE_SIZE);
+    for (const integer of init ?? []) {
       checkOption("init", integer, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     }
-    const listener = new Listener(listenerOptions("server", SERVER_PORT, options));
-    return new TableServer(listener, new TableNode(new Table(size, init), leaseMs));
+    return TableServer.over(() => {
+      if (data !== undefined) return SqliteStore.open(openDatabase(data), data, { size, init });
+      const entries = new Float64Array(size ?? TABLE_SIZE);
+      entries.set(init ?? []);
+      return { store: memoryStore, table: new Table(entries), leasedMs: 0 };
+    }, options);
+  }
+
+  /**
+   * Listens, with a store of one's own.
+   *
+   * @ignore
+   */
+  static over(open: () => OpenedStore, options: TableServerOptions): TableServer {
+    const { leaseMs = LEASE_TERM_MS } = options;
+    checkOption("leaseMs", leaseMs, 1, MAX_LEASE_TERM_MS);
+    const listening = listenerOptions("server", SERVER_PORT, options);
+    const listener = new Listener(listening);
+    let opened;
+    try {
+      opened = open();
+      const node = new TableNode(opened, leaseMs, listening.log);
+      return new TableServer(listener, node, options.idleTimeoutMs);
+    } catch (error) {
+      opened?.store.close(false);
+      listener.stop();
+      throw error;
+    }
   }
 
   /** Where it listens, `host:port`. */
   get address(): string {
     return this.#listener.address;
+  }
+
+  /**
+   * Resolves if the server has ended by itself, since whether a commit was made cannot be known. It
+   * has then answered nobody who waited, and closed every connection.
+   */
+  get failure(): Promise<Error> {
+    return this.#node.failure;
   }
 
   /**
@@ -99,7 +139,10 @@ export class TableServer implements AsyncDisposable {
     const until = performance.now() + SHUTDOWN_MS;
     await within(this.#node.end(), SHUTDOWN_MS);
     await this.#listener.close(until - performance.now());
-    this.#node.line.stop();
-    this.#node.leases.close();
+    this.#node.close();
+  }
+
+  #abandon(): void {
+    this.#closing ??= this.#listener.abandon().then(() => this.#node.close());
   }
 }

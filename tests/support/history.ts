@@ -43,6 +43,8 @@ export interface HistoryOptions {
   readonly nodes: readonly string[];
   /** How many operations are sent in all. */
   readonly operations: number;
+  /** How many a client sends at most before it waits for their answers. */
+  readonly burst?: number;
   /** Called when another so many have been sent; the clients go on meanwhile. */
   readonly fault?: { readonly every: number; readonly strike: () => Promise<void> };
 }
@@ -58,7 +60,7 @@ type Action = Recorded["action"];
 
 /** Runs clients against nodes, and records what each of them saw. */
 export async function runHistory(options: HistoryOptions): Promise<History> {
-  const { random, size, nodes, operations, fault } = options;
+  const { random, size, nodes, operations, burst: most = 6, fault } = options;
   const recorded: Recorded[] = [];
   const written = new Set<number>();
   const strikes: Promise<void>[] = [];
@@ -119,7 +121,7 @@ export async function runHistory(options: HistoryOptions): Promise<History> {
     const connection = connections++;
     for (let sequence = 0; sent < operations;) {
       const burst = [];
-      for (let left = 1 + random.below(6); left > 0; left--) {
+      for (let left = 1 + random.below(most); left > 0; left--) {
         sent++;
         if (fault !== undefined && sent % fault.every === 0) strikes.push(fault.strike());
         burst.push(perform(client, connection, sequence++));

@@ -33,8 +33,8 @@ export interface Recorded {
 /** Whether an order exists; if not, what a person needs to see why, in several lines. */
 export type Verdict = { ok: true } | { ok: false; reason: string };
 
-/** How many configurations are visited, by default, before the search gives up. */
-export const MAX_CONFIGURATIONS = 50_000;
+/** How many steps the search takes, by default, before it gives up. */
+export const MAX_STEPS = 100_000;
 
 /** After how many steps without progress the search goes back a longer way. */
 const PATIENCE = 100;
@@ -62,7 +62,8 @@ export class SearchGaveUpError extends Error {
  * @param history The operations, in any order.
  * @param size How many entries the table has.
  * @param initial The table at the start; zeros if left out.
- * @param limit How many configurations to visit at most.
+ * @param limit How many steps to take at most.
+ *   @default {MAX_STEPS}
  * @returns The verdict, with a reason if there is no order.
  * @throws {SearchGaveUpError} If the limit was reached before there was a verdict.
  * @throws {RangeError} If the history is not one of this table.
@@ -71,7 +72,7 @@ export function checkHistory(
   history: readonly Recorded[],
   size: number,
   initial: readonly number[] = new Array(size).fill(0),
-  limit: number = MAX_CONFIGURATIONS,
+  limit: number = MAX_STEPS,
 ): Verdict {
   const order = new Order(new Model(history, size, initial));
   if (order.deduce()) return new Search(order).run(limit, true);
@@ -86,15 +87,16 @@ interface Op {
   readonly record: Recorded;
   /** By when it has taken effect; Infinity: it need not have. */
   until: number;
-  /** Its row in {@linkcode Order}, its chain and its place there; chain −1: it may not have happened. */
+  /** Its row in {@linkcode Order}. */
   row: number;
+  /** Its chain, and its place there; chain −1: it is optional, it may not have happened. */
   chain: number;
   place: number;
   /** What it writes: index and value. */
   readonly writes: ReadonlyMap<number, number>;
   /** The different indices that it reads. */
   readonly reads: readonly number[];
-  /** For each of `reads`, the writes that it may have seen there; nothing before that is looked at. */
+  /** For each of `reads`, the writes that it may have seen there; empty until that is looked at. */
   sources: Op[][];
   /** The reads that may have seen this write. */
   seenBy: Op[];
@@ -221,23 +223,33 @@ class Model {
 }
 
 /**
- * The beginning of an order, and what that and the history tell about the rest: for each operation,
- * how many of each chain must stand before it. Everything is taken back by {@linkcode undo}.
+ * The beginning of an order, and what that and the history tell about the rest.
+ *
+ * As the chains are in order, what must stand before an operation is one number for each chain (a
+ * vector clock). Once only one write is left that a read can have seen, every other write to the
+ * index stands before that write or after the read; this is followed until nothing new is found. All
+ * that is found holds in every order that begins like this, so nothing is lost by relying on it.
  */
 class Order {
   readonly model: Model;
-  /** How many operations of each chain are in the order, which optional ones, and who wrote what is there. */
+  /** How many operations of each chain are in the order. */
   readonly positions: Int32Array;
+  /** The optional writes in the order. */
   readonly taken: Set<Op> = new Set();
+  /** For each index, the last write to it in the order. */
   readonly present: Op[] = [];
   readonly #width: number;
+  /** A row for each operation: how many of each chain must stand before it. */
   readonly #before: Int32Array;
+  /** The operations in the chains, by their invocation. */
   readonly #known: Op[];
+  /** The operations about which something was found, not yet followed. */
   #queue: Op[] = [];
   readonly #queued = new Set<Op>();
   #failed = false;
   /** The sources of an ADD when its sum was last looked at. */
   readonly #summed = new Map<Op, Op[][]>();
+  /** Whether to deduce anything, and whether it is to be undone. */
   #deducing = false;
   #recording = false;
   readonly #trail: (() => void)[] = [];
@@ -379,6 +391,7 @@ class Order {
     return !failed;
   }
 
+  /** Follows what was found about one operation. */
   #follow(op: Op): void {
     const { chains, writes } = this.model;
     // What must stand before what stands before this one; and the same for what stands after it.
@@ -478,6 +491,7 @@ class Order {
     this.#summed.set(add, add.sources);
   }
 
+  /** Whether the read can only have seen this write at the index. */
   #sees(read: Op, index: number, write: Op): boolean {
     const sources = read.sources[read.reads.indexOf(index)];
     return sources?.length === 1 && sources[0] === write;
@@ -498,12 +512,14 @@ class Order {
     return firstWhere(writes, (write) => write.place >= end);
   }
 
+  /** Notes that a stands before b. */
   #put(a: Op, b: Op): void {
     if (this.has(a)) return;
     if (this.has(b)) this.#failed = true;
     else this.#raise(b, a.chain, a.place + 1);
   }
 
+  /** Notes that what stands before `from` stands before the operation. */
   #inherit(op: Op, from: Op): void {
     for (let c = 0; c < this.#width; c++) this.#raise(op, c, this.#count(from, c));
   }
@@ -543,6 +559,7 @@ interface Branch {
 class Search {
   readonly #order: Order;
   readonly #path: Op[] = [];
+  /** The longest order so far that nothing could follow, and why. */
   #longest = -1;
   #reason = "";
   #seed = 1;
@@ -553,7 +570,7 @@ class Search {
     this.#order = order;
   }
 
-  /** Visits configurations up to the limit, then gives up or, if not `complete`, says there is none. */
+  /** Looks for so many steps, then gives up or, if not `complete`, says that there is none. */
   run(limit: number, complete: boolean): Verdict {
     const { model: { chains }, positions, taken } = this.#order;
     const visited = new Set<string>();
@@ -572,7 +589,7 @@ class Search {
       const length = this.#path.length - taken.size;
       if (length > longest) [longest, since] = [length, steps];
       if (steps - since > patience) {
-        // Long stuck: the mistake may be far back. What is left here is not over, only put off.
+        // Long stuck: the mistake may be far back. What is left here is put off, not ruled out.
         const kept = Math.max(1, branches.length - 1 - Math.floor(this.#random() * 60));
         for (const { key } of branches.splice(kept)) visited.delete(key);
         branches[kept - 1]!.next = 0;
@@ -580,10 +597,10 @@ class Search {
         this.#noise = 3;
         [patience, since] = [patience * 1.1, steps];
       }
-      const found = this.#advance(branches);
-      if (!found || (steps >= limit && !complete)) return { ok: false, reason: this.#reason };
+      if (!this.#advance(branches)) return { ok: false, reason: this.#reason };
       if (steps < limit) continue;
       this.#note();
+      if (!complete) return { ok: false, reason: this.#reason };
       throw new SearchGaveUpError(`Cannot decide within ${limit} steps; so far:\n${this.#reason}`);
     }
   }
@@ -751,6 +768,7 @@ function firstWhere<T>(list: readonly T[], test: (item: T) => boolean, low = 0):
   }
   return low;
 }
+
 /** An operation, for a person. */
 function show({ connection, sequence, invoked, returned, action }: Recorded): string {
   const what = action.kind === "CLR"

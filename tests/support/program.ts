@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { type Addresses, permissionFlags, type ProgramName } from "../../lib/cli/permissions.ts";
 import { within } from "./within.ts";
 
@@ -56,9 +57,23 @@ export function client(proxy: string, args: string[], stdin: string = ""): Promi
   return run("client", ["--proxy", proxy, ...args], { addresses: { proxy }, stdin });
 }
 
-/** Starts a server on a free port. */
+/** Starts a server on a free port, which keeps its table in memory. */
 export function startServer(...args: string[]): Promise<RunningNode> {
-  return start("server", ["--port", "0", ...args], { addresses: { listen: "127.0.0.1:0" } });
+  return start("server", ["--port", "0", "--memory", ...args], {
+    addresses: { listen: "127.0.0.1:0" },
+  });
+}
+
+/** Starts a server that keeps its table in a file, on a free port unless `args` say otherwise. */
+export function startServerOn(file: string, ...args: string[]): Promise<RunningNode> {
+  const port = args.includes("--port") ? [] : ["--port", "0"];
+  return start("server", [...port, "--data", file, ...args], { addresses: onFile(file) });
+}
+
+/** What a server needs that keeps its table in a file. */
+export function onFile(file: string): Addresses {
+  // Every port: the one that a server had is asked for again.
+  return { listen: "127.0.0.1", folder: dirname(file) };
 }
 
 /** Starts a proxy of `server` on a free port. */
@@ -121,6 +136,11 @@ export class Child implements AsyncDisposable {
       this.#collect(stderr, (text) => this.stderr += text),
       this.#process.status.then((status) => this.#status = status),
     ]).finally(() => this.#tell());
+  }
+
+  /** Its number. */
+  get pid(): number {
+    return this.#process.pid;
   }
 
   /** Resolves when `reached` holds; it is looked at whenever the child has written something. */

@@ -1,0 +1,109 @@
+/**
+ * What all connections of a server share.
+ *
+ * @module
+ */
+
+import { Leases } from "./leases.ts";
+import { type Conductor, Line, type Operation } from "./line.ts";
+import { CommitError, type OpenedStore, type Store } from "./store.ts";
+import type { Table } from "./table.ts";
+import type { TableOperation } from "./table_peer.ts";
+
+/** The table, where it is kept, who holds what of it, and the operations that wait. */
+export class TableNode implements Conductor {
+  /** The table. */
+  readonly table: Table;
+  /** Who holds what of it. */
+  readonly leases: Leases;
+  /** The operations that wait. */
+  readonly line: Line;
+  readonly #store: Store;
+  readonly #log: (sentence: string) => void;
+  readonly #failure = Promise.withResolvers<Error>();
+  #inherited: ReturnType<typeof setTimeout> | undefined;
+  #ending = false;
+  #lost = false;
+
+  /** Makes the node of a table, which grants leases for `leaseMs`. */
+  constructor(opened: OpenedStore, leaseMs: number, log: (sentence: string) => void) {
+    this.table = opened.table;
+    this.#store = opened.store;
+    this.#log = log;
+    this.leases = new Leases(leaseMs, this.table.size);
+    this.line = new Line(this.table.size, this);
+    const { leasedMs } = opened;
+    this.#store.setTerm(Math.max(leaseMs, leasedMs));
+    if (leasedMs === 0) return;
+    log(`the last end was not clean: writes wait for its leases, ${leasedMs} ms`);
+    this.leases.inherit(leasedMs);
+    // Lowered only now: whoever starts next must wait for the longest lease that may be out.
+    this.#inherited = setTimeout(() => {
+      try {
+        this.#store.setTerm(leaseMs);
+      } catch (error) {
+        log(`the term of leases stays recorded as ${leasedMs} ms: ${(error as Error).message}`);
+      }
+    }, leasedMs + 1);
+  }
+
+  /** Whether it takes no more requests and grants no more leases. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** Resolves if the outcome of a commit cannot be known, after which nothing is answered. */
+  get failure(): Promise<Error> {
+    return this.#failure.promise;
+  }
+
+  /** {@linkcode Conductor.mustAsk}. */
+  mustAsk(write: Operation): boolean {
+    return this.leases.held(write.ind, (write as TableOperation).peer.session);
+  }
+
+  /** {@linkcode Conductor.ask}. */
+  ask(write: Operation, done: () => void): void {
+    this.leases.invalidate(write.ind, (write as TableOperation).peer.session, done);
+  }
+
+  /** {@linkcode Conductor.commit}. */
+  commit(): "made" | "refused" | "lost" {
+    const { changes } = this.table;
+    if (changes === undefined) return "made";
+    try {
+      this.#store.commit(changes);
+      this.table.settle();
+      return "made";
+    } catch (error) {
+      this.table.revert();
+      if (error instanceof CommitError) {
+        this.#log(`a commit failed, and nothing was written: ${error.message}`);
+        return "refused";
+      }
+      this.#ending = this.#lost = true;
+      this.#failure.resolve(error as Error);
+      return "lost";
+    }
+  }
+
+  /** Takes no more requests; resolves when those in line are done and nothing is held. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    await this.line.idle();
+    await new Promise<void>((resolve) => this.leases.invalidateAll(resolve));
+  }
+
+  /** Closes the store: the end is clean where nothing is in line and nothing held. */
+  close(): void {
+    clearTimeout(this.#inherited);
+    const clean = !this.#lost && this.line.length === 0 && this.leases.unheld;
+    this.line.stop();
+    this.leases.close();
+    try {
+      this.#store.close(clean);
+    } catch (error) {
+      this.#log(`the end is not recorded as a clean one: ${(error as Error).message}`);
+    }
+  }
+}
