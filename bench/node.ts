@@ -31,5 +31,4 @@ async function main(): Promise<void> {
   await ready(parseAddress(node.address).port);
 }
 
-Deno.addSignalListener("SIGINT", () => Deno.exit(0));
 if (import.meta.main) await main();
