@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TableClient } from "../mod.ts";
 import type { Child } from "./child.ts";
 import type { HoldersLoad } from "./holders.ts";
 import type { Node, Nodes } from "./nodes.ts";
@@ -86,6 +87,47 @@ export function connectionRows({ proxy }: Half): Row[] {
     workload: held(GET),
     of: connectionsRow(CONNECTIONS),
   }));
+}
+
+/** How many connections that say nothing a proxy is given. */
+export const IDLE_CONNECTIONS = 1000;
+
+/** By how much they make it grow, in MiB. */
+export async function measureIdle({ proxy }: Half): Promise<number> {
+  const before = (await usage(proxy.pid))?.residentMiB ?? NaN;
+  const conns = [];
+  for (let i = 0; i < IDLE_CONNECTIONS; i++) {
+    conns.push(await Deno.connect({ hostname: "127.0.0.1", port: proxy.port }));
+  }
+  // One more is served when those before it are taken.
+  await fill(proxy, CAPACITY);
+  const after = (await usage(proxy.pid))?.residentMiB ?? NaN;
+  for (const conn of conns) conn.close();
+  return after - before;
+}
+
+/** The term of the leases that a silent holder has, in milliseconds. */
+export const SILENT_LEASE_MS = 250;
+const SILENT_WRITES = 8;
+
+/** The longest that a PUT waits for a holder that never answers, in milliseconds. */
+export async function measureSilent(nodes: Nodes): Promise<number> {
+  const { port } = await nodes.server({ size: TABLE, leaseMs: SILENT_LEASE_MS });
+  await using writer = await TableClient.connect(`127.0.0.1:${port}`);
+  let longest = 0;
+  for (let write = 0; write < SILENT_WRITES; write++) {
+    const holder = await Deno.connect({ hostname: "127.0.0.1", port });
+    await holder.write(new TextEncoder().encode("OP=SUB;\nOP=GET;IND=0;\n"));
+    const buffer = new Uint8Array(128);
+    for (let heard = ""; !heard.includes("OP=GET;");) {
+      heard += new TextDecoder().decode(buffer.subarray(0, await holder.read(buffer) ?? 0));
+    }
+    const from = performance.now();
+    await writer.put([[0, write + 1]]);
+    longest = Math.max(longest, performance.now() - from);
+    holder.close();
+  }
+  return longest;
 }
 
 /** A server and its proxies. */

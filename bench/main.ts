@@ -9,13 +9,18 @@
  */
 
 import { choice, flagsText, isGiven, readFlags, UsageError, whole } from "../lib/cli/flags.ts";
+import { MAX_TABLE_SIZE } from "../lib/protocol/limits.ts";
 import { Child, killAll } from "./child.ts";
 import {
   connectionRows,
   HOLDERS,
+  IDLE_CONNECTIONS,
+  measureIdle,
   measurePuts,
+  measureSilent,
   proxyRows,
   resident,
+  SILENT_LEASE_MS,
   startFleet,
   startTables,
   tableRows,
@@ -28,8 +33,8 @@ import { Nodes } from "./nodes.ts";
 import { type Peers, startPeers } from "./peers.ts";
 import { rowsTable, shown, table, targetsTable } from "./report.ts";
 import { measureRows, type Result, type Times } from "./rounds.ts";
-import { startRows, TABLE } from "./rows.ts";
-import { echoStart, proxyStart, serverStart } from "./start.ts";
+import { startRows, TABLE, write } from "./rows.ts";
+import { echoStart, largeStart, proxyStart, serverStart } from "./start.ts";
 import { targets, verdict } from "./targets.ts";
 import { processor } from "./usage.ts";
 
@@ -67,8 +72,14 @@ interface Report {
   /** What a PUT takes in the median of each round, in microseconds. */
   puts: { holders: number; rounds: number[] }[];
   inProcess: InProcess[];
+  /** What one proxy grows by with idle connections, in MiB. */
+  idleMiB?: number;
+  /** The longest that a PUT waited for a holder that never answers, in milliseconds. */
+  silentMs?: number;
   /** From the start to "listening", in milliseconds. */
   starts: { server: number[]; proxy: number[]; echo: number[] };
+  /** The same of servers with the largest table in their file, and their resident memory. */
+  largeStarts: { ms: number; residentMiB: number }[];
 }
 
 async function measureAll(
@@ -85,6 +96,7 @@ async function measureAll(
     puts: [],
     inProcess: [],
     starts: { server: [], proxy: [], echo: [] },
+    largeStarts: [],
   };
   const wanted = (part: string) => only === "all" || only === part;
   await using generator = Child.module("generator.ts");
@@ -102,6 +114,7 @@ async function measureAll(
       progress("filling tables");
       const halves = await startTables(nodes);
       const filled = await resident(halves);
+      report.idleMiB = await measureIdle(halves[0]!);
       const rows = [...tableRows(halves), ...connectionRows(halves[0]!)];
       report.growth = await measureRows(generator, rows, times, progress);
       const read = await resident(halves);
@@ -112,6 +125,8 @@ async function measureAll(
     const fleet = await startFleet(nodes);
     report.growth.push(...await measureRows(generator, proxyRows(fleet), times, progress));
     const puts = await measurePuts(generator, fleet, times, progress);
+    progress("PUT with a silent holder");
+    report.silentMs = await measureSilent(nodes);
     report.puts = HOLDERS.map((holders, i) => ({ holders, rounds: puts[i]! }));
   }
   if (wanted("process")) {
@@ -127,7 +142,14 @@ async function measureAll(
     await using nodes = new Nodes();
     const server = await nodes.server({ size: TABLE });
     const { starts } = report;
+    const large = `${folder}/large.db`;
+    {
+      await using filling = new Nodes();
+      progress("writing the largest table");
+      await write(await filling.server({ size: MAX_TABLE_SIZE, data: large }), MAX_TABLE_SIZE);
+    }
     // The first start of each fills the caches.
+    await largeStart(large);
     await serverStart(folder);
     await proxyStart(server.port, folder);
     await echoStart();
@@ -136,13 +158,15 @@ async function measureAll(
       starts.server.push(await serverStart(folder));
       starts.proxy.push(await proxyStart(server.port, folder));
       starts.echo.push(await echoStart());
+      report.largeStarts.push(await largeStart(large));
     }
   }
   return { ...report, versions: peers.versions };
 }
 
 function printTables(report: Report): void {
-  const { rows, growth, residentMiB, puts, inProcess, starts } = report;
+  const { rows, growth, residentMiB, puts, idleMiB, silentMs, inProcess, starts } = report;
+  const { largeStarts } = report;
   if (rows.length > 0) printLine(`\n${rowsTable(rows)}`);
   if (growth.length > 0) printLine(`\n${rowsTable(growth)}`);
   if (residentMiB.length > 0) {
@@ -169,6 +193,17 @@ function printTables(report: Report): void {
       ),
     );
   }
+  if (idleMiB !== undefined && silentMs !== undefined) {
+    printLine(
+      "\n" + table(["", ""], [
+        [`${IDLE_CONNECTIONS} idle connections add to a proxy`, `${shown(idleMiB, 1)} MiB`],
+        [
+          `the longest PUT with a silent holder, lease ${SILENT_LEASE_MS} ms`,
+          `${shown(silentMs)} ms`,
+        ],
+      ]),
+    );
+  }
   if (inProcess.length > 0) {
     printLine(
       "\n" + table(["hits in process", "per second"], [
@@ -183,6 +218,13 @@ function printTables(report: Report): void {
         ["server", shown(median(starts.server)), shown(medianRatio(starts.server, starts.echo), 2)],
         ["proxy", shown(median(starts.proxy)), shown(medianRatio(starts.proxy, starts.echo), 2)],
         ["bare echo", shown(median(starts.echo)), ""],
+        [
+          `server, 1,000,000 entries, ${
+            shown(median(largeStarts.map(({ residentMiB }) => residentMiB)))
+          } MiB then`,
+          shown(median(largeStarts.map(({ ms }) => ms))),
+          "",
+        ],
       ]),
     );
   }

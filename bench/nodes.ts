@@ -30,6 +30,11 @@ export class Nodes implements AsyncDisposable {
     return this.#listening(Child.module("echo.ts"));
   }
 
+  /** Starts a server that grants no leases. */
+  leaseless(): Promise<Node> {
+    return this.#listening(Child.module("leaseless.ts"));
+  }
+
   /** Starts a server. */
   server(options: TableServerOptions): Promise<Node> {
     if (options.data === undefined) return this.#node({ server: options });

@@ -21,6 +21,10 @@ export const ECHO = "bare echo",
   REDIS_FSYNC = "Redis SET, fsync",
   MEMCACHED_GET = "memcached get";
 
+/** What ends the name of a row with one connection. */
+const ALONE = ", 1 client";
+const ALONE_DURABLE_PUT = DURABLE_PUT + ALONE, ALONE_REDIS_FSYNC = REDIS_FSYNC + ALONE;
+
 /** The depths at which every row is measured. */
 export const DEPTHS = [1, 32];
 /** How many connections each row has, where it is not said otherwise. */
@@ -66,6 +70,16 @@ export async function fill(node: Node, count: number): Promise<void> {
   }
 }
 
+/** Writes the entries from 0 to `count` less 1. */
+export async function write(node: Node, count: number): Promise<void> {
+  const most = 1024;
+  await using client = await TableClient.connect(`127.0.0.1:${node.port}`);
+  for (let from = 0; from < count; from += most) {
+    const length = Math.min(most, count - from);
+    await client.put(Array.from({ length }, (_, i) => [from + i, from + i + 1] as const));
+  }
+}
+
 /** Starts the nodes, and gives the rows; those of peers that are not there are left out. */
 export async function startRows(nodes: Nodes, peers: Peers, folder: string): Promise<Row[]> {
   const echo = await nodes.echo();
@@ -73,6 +87,7 @@ export async function startRows(nodes: Nodes, peers: Peers, folder: string): Pro
   const proxy = await nodes.proxy(server, { capacity: CAPACITY });
   const missed = await nodes.server({ size: MISSED_TABLE });
   const missing = await nodes.proxy(missed, { capacity: 1 });
+  const solo = await nodes.proxy(await nodes.leaseless(), { capacity: CAPACITY, solo: true });
   const durable = await nodes.server({ size: TABLE, data: `${folder}/table.db` });
   const { redis, durableRedis, memcached } = peers;
   const each: [string, Node | undefined, Workload, string | undefined][] = [
@@ -81,6 +96,7 @@ export async function startRows(nodes: Nodes, peers: Peers, folder: string): Pro
     [REDIS_GET, redis, held(REDIS), HIT],
     [MEMCACHED_GET, memcached, held(MEMCACHED), HIT],
     [AT_SERVER, server, held(GET), HIT],
+    ["GET hit, solo: no lease", solo, held(GET), HIT],
     ["GET hit, 5 indices", proxy, held(GET_5), HIT],
     ["ADD hit, 5 indices", proxy, held(ADD_5), HIT],
     [MISS, missing, { main: GET, indices: MISSED_TABLE, order: "cyclic" }, HIT],
@@ -90,10 +106,13 @@ export async function startRows(nodes: Nodes, peers: Peers, folder: string): Pro
     ["Redis SET", redis, held(REDIS_SET), PUT],
     [DURABLE_PUT, durable, held(PUT_1), PUT],
     [REDIS_FSYNC, durableRedis, held(REDIS_SET), DURABLE_PUT],
+    [ALONE_DURABLE_PUT, durable, held(PUT_1), undefined],
+    [ALONE_REDIS_FSYNC, durableRedis, held(REDIS_SET), ALONE_DURABLE_PUT],
   ];
   /** What there is of a row for a node alone. */
   function ofNode(node: Node): Partial<Row> {
     if (node === proxy) return { behind: server, prepare: () => fill(proxy, CAPACITY) };
+    if (node === solo) return { prepare: () => fill(solo, CAPACITY) };
     return node === missing ? { behind: missed } : {};
   }
   return DEPTHS.flatMap((depth) =>
@@ -101,7 +120,7 @@ export async function startRows(nodes: Nodes, peers: Peers, folder: string): Pro
       node === undefined ? [] : [{
         name,
         depth,
-        connections: CONNECTIONS,
+        connections: name.endsWith(ALONE) ? 1 : CONNECTIONS,
         nodes: [node],
         workload,
         ...of === undefined ? {} : { of },

@@ -81,15 +81,16 @@ export class Entries {
   /** Puts in what the server answered to a read. */
   enter(ind: readonly number[], data: readonly number[]): void {
     if (!this.#open) return;
-    const missing = new Set(this.missing(ind));
+    // What was missing enters once; what was held is not brought back when that pushes it out.
+    const missing = ind.length === 1 ? undefined : new Set(this.missing(ind));
     for (const index of ind) this.#cache.touch(index);
-    ind.forEach((index, i) => {
-      if (this.#underWay.has(index)) return;
-      // What was missing enters once; what was held is not brought back when that pushes it out.
-      if (missing.delete(index) || this.#cache.get(index) !== undefined) {
+    for (let i = 0; i < ind.length; i++) {
+      const index = ind[i]!;
+      if (this.#underWay.has(index)) continue;
+      if (!missing || missing.delete(index) || this.#cache.get(index) !== undefined) {
         this.#cache.set(index, data[i]!);
       }
-    });
+    }
   }
 
   /** Drops these entries, or all. */

@@ -135,6 +135,10 @@ export class ForwardedRead extends Forwarded {
 
   protected override takeIn(reply: Reply): Reply | undefined {
     if (reply.op !== "GET") return reply;
+    if (this.request === this.#asked) {
+      this.#entries.enter(reply.ind, reply.data);
+      return reply;
+    }
     const fetched = new Map(reply.ind.map((index, i) => [index, reply.data[i]!]));
     // The entries held are read now, before the new ones enter and push some of them out.
     const data = this.#asked.ind.every((index) => fetched.has(index))
