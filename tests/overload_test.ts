@@ -3,7 +3,7 @@
  */
 
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
-import { CacheProxy, TableServer } from "../mod.ts";
+import { CacheProxy, TableClient, TableServer } from "../mod.ts";
 import { hear, say } from "./support/both_ends.ts";
 import { HOUR_MS, Owed, PlayedServer } from "./support/coherence.ts";
 import { MEASURABLE, memoryOf } from "./support/memory.ts";
@@ -191,8 +191,9 @@ Deno.test("overload: a gigabyte without a newline is refused at the limit, and r
 Deno.test("overload: a session that does not read is closed, and the others are served", async () => {
   await using server = await startServer("--size", "2000");
   await using other = await Wire.connect(server.address);
-  // What is unsent of it, 1 MiB, and what is collected late.
-  await inBounds(server, 60, async () => {
+  // What it asks for in a quarter of a second, in pieces that are not joined yet, or 32 MiB of it;
+  // and what is collected late.
+  await inBounds(server, 250, async () => {
     const wire = await Wire.connect(server.address);
     await say(wire, "OP=SUB;");
     await hear(wire, "OP=SUB;DATA=1000,2000;");
@@ -351,4 +352,39 @@ Deno.test("idle: one that waits for an answer is not idle, at a proxy", async ()
   assertMatch(await upstream.line(), /^OP=SUB;DATA=0;$/);
   await say(upstream, "OP=SUB;DATA=0;");
   await within(closing, "the proxy to close");
+});
+
+Deno.test("overload: a proxy that is told much in one step is not taken for a deaf one", async () => {
+  await using server = await TableServer.listen({ port: 0, size: 2000, leaseMs: 500 });
+  await using proxy = await CacheProxy.listen({ port: 0, server: server.address, capacity: 1 });
+  const ind = Array.from({ length: 1024 }, (_, index) => index);
+  const long = (index: number) => [index, Number.MAX_SAFE_INTEGER - index] as const;
+  await using writer = await TableClient.connect(server.address);
+  await writer.put(ind.map(long));
+  // While this one is silent, all that the proxy's clients ask waits, and is answered in one step.
+  await using silent = await Wire.connect(server.address);
+  await say(silent, "OP=SUB;", GET);
+  await hear(silent, "OP=SUB;DATA=500,2000;");
+  await silent.line();
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, () => TableClient.connect(proxy.address)),
+  );
+  const waiting = writer.put([[0, 1]]);
+  const asked = clients.flatMap((client) => [
+    ...[1, 2, 3].map(() => client.get(ind)),
+    client.put([[0, 1]]),
+  ]);
+  await within(Promise.all([waiting, ...asked]), "all to be answered");
+  for (const client of clients) await client.close();
+});
+
+Deno.test("overload: proxies that come and go leave no more behind than one", async () => {
+  await using server = await startServer("--size", "1000000", "--lease", "3600000");
+  await inBounds(server, 60, async () => {
+    for (let round = 0; round < 1000; round++) {
+      await using wire = await Wire.connect(server.address);
+      await say(wire, "OP=SUB;", `OP=GET;IND=${round};`);
+      await hear(wire, "OP=SUB;DATA=3600000,1000000;", `OP=GET;IND=${round};DATA=0;`);
+    }
+  });
 });

@@ -2,7 +2,14 @@
  * What a server keeps in its file, and what it does where it cannot.
  */
 
-import { assert, assertEquals, assertLess, assertMatch, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { StoreError, TableClient, TableServer, type TableServerOptions } from "../mod.ts";
 import { openDatabase, SqliteStore } from "../lib/server/sqlite_store.ts";
 import { CommitError, memoryStore, type OpenedStore } from "../lib/server/store.ts";
@@ -363,7 +370,7 @@ const REFUSED: [name: string, make: (path: string) => void | Promise<void>, said
     (path) => tamper(path, "PRAGMA user_version = 1"),
     "is no table",
   ],
-  ["a folder", (path) => Deno.mkdirSync(path), "cannot open"],
+  ["a folder", (path) => Deno.mkdirSync(path), "is no regular file"],
   [
     "a file cut within its first page",
     async (path) => {
@@ -679,4 +686,28 @@ Deno.test("store: a client reads after a restart what it wrote before", async ()
   await using server = await TableServer.listen(options);
   await using client = await TableClient.connect(server.address);
   assertEquals(await client.get([1, 2]), [0, 7]);
+});
+
+Deno.test("store: of two servers started together on a new file one has it, the other says so", async () => {
+  for (let round = 0; round < 3; round++) {
+    await using folder = new Folder();
+    const file = folder.path();
+    const both = await Promise.allSettled([startServerOn(file), startServerOn(file)]);
+    const [won, ...more] = both.filter((one) => one.status === "fulfilled");
+    assertEquals(more, []);
+    const lost = both.find((one) => one.status === "rejected");
+    await using _ = won!.value;
+    assertStringIncludes(String(lost!.reason), `${file} is locked: another server has it open`);
+  }
+});
+
+Deno.test("store: what is no regular file is refused at once", async () => {
+  await using folder = new Folder();
+  const path = folder.path("pipe");
+  assert((await new Deno.Command("mkfifo", { args: [path] }).output()).success);
+  await assertRejects(
+    () => TableServer.listen({ port: 0, data: path }),
+    StoreError,
+    `${path} is no regular file`,
+  );
 });

@@ -96,8 +96,11 @@ export function runNode<V extends CommonValues & ListeningValues>(
     } catch {
       // It serves, whether or not anybody reads where.
     }
-    const failure = await Promise.race([signalled, node.failure ?? signalled]);
+    const { failure: failing = signalled } = node;
+    let failure = await Promise.race([signalled, failing]);
     await node.close();
+    // It may have failed in what was in hand.
+    failure ??= await Promise.race([failing, undefined]);
     if (failure !== undefined) throw new Error(`the server ended: ${failure.message}`);
     return EXIT.DONE;
   });

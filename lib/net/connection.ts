@@ -34,9 +34,11 @@ export class Connection {
   #unsent = "";
   /** How much of what was handed to the socket it has not taken. */
   #writingLength = 0;
+  #taken = 0;
   #flushing: Promise<void> | undefined;
   /** Waiting for room, or for all to be sent. */
   readonly #waiters = new Waiters();
+  readonly #unlessGone = new Set<() => void>();
   #stopped = false;
   #peerEnded = false;
   #closed = false;
@@ -65,9 +67,27 @@ export class Connection {
     return this.#closed;
   }
 
+  /** Resolves with `work`, or when this is closed or found broken. */
+  orGone(work: Promise<void>): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      // Not a race: that would leave a trace of each work behind for as long as this is open.
+      this.#unlessGone.add(resolve);
+      work.then(() => {
+        this.#unlessGone.delete(resolve);
+        resolve();
+      });
+    });
+  }
+
   /** The length of what was sent and not yet taken by the socket, in UTF-16 units. */
   get unsent(): number {
     return this.#unsent.length + this.#writingLength;
+  }
+
+  /** How many bytes the socket has taken. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /**
@@ -166,6 +186,7 @@ export class Connection {
     this.#writingLength = 0;
     this.#conn.close();
     this.#waiters.look();
+    for (const resolve of this.#unlessGone) resolve();
     // A read that waits is refused by the close; nobody may be left to hear it.
     this.#reader.closed.catch(() => {});
   }
@@ -182,7 +203,11 @@ export class Connection {
         ? encoder.encode(text)
         : spare.subarray(0, encoder.encodeInto(text, spare).written);
       try {
-        while (rest.length > 0) rest = rest.subarray(await this.#conn.write(rest));
+        while (rest.length > 0) {
+          const count = await this.#conn.write(rest);
+          this.#taken += count;
+          rest = rest.subarray(count);
+        }
       } catch {
         this.close();
       }

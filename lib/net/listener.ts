@@ -27,6 +27,13 @@ export interface ListenerOptions {
   readonly log: (sentence: string) => void;
 }
 
+/** What accept says of a peer that had gone before it was taken. */
+const GONE = [
+  Deno.errors.ConnectionAborted,
+  Deno.errors.ConnectionReset,
+  Deno.errors.NotConnected,
+];
+
 /** Serves a connection to its end, and does not reject. */
 export type Serve = (connection: Connection) => Promise<void>;
 
@@ -94,19 +101,25 @@ export class Listener {
   }
 
   async #accept(serve: Serve): Promise<void> {
+    /** Why the last one could not be taken, so that it is said once. */
+    let failed = "";
     while (!this.#closing) {
       let conn;
       try {
         conn = await this.#listener.accept();
       } catch (error) {
         if (this.#closing) return;
-        // No file descriptor is left, or the peer has gone already. Those served go on.
-        this.#options.log(`cannot take a connection: ${(error as Error).message}`);
+        if (GONE.some((kind) => error instanceof kind)) continue;
+        // No file descriptor is left, say. Those served go on.
+        const why = (error as Error).message;
+        if (why !== failed) this.#options.log(`cannot take a connection: ${why}`);
+        failed = why;
         await new Promise<void>((resolve) => {
           this.#pause = { timer: setTimeout(resolve, ACCEPT_PAUSE_MS), resolve };
         });
         continue;
       }
+      failed = "";
       this.#take(conn, serve);
     }
   }

@@ -12,6 +12,7 @@
 
 import { TableError } from "../protocol/error.ts";
 import type { PutRequest, Reply, Request } from "../protocol/message.ts";
+import { parseRequest } from "../protocol/parse.ts";
 import type { Connection } from "./connection.ts";
 import { Fifo } from "./fifo.ts";
 import { Waiters } from "./waiters.ts";
@@ -21,7 +22,7 @@ export type Failure = "unsent" | "silent" | "lost";
 
 /** A request on its way, and what becomes of it. */
 export abstract class Asked {
-  /** What is sent; a text is sent as it is, and any reply answers it. */
+  /** What is sent; a text is sent as it is, and where it is no request any reply answers it. */
   abstract readonly request: Request | string;
   /** When it fails, by the monotonic clock in milliseconds. */
   deadline = 0;
@@ -178,7 +179,11 @@ export class RequestQueue {
 }
 
 function answers(request: Request | string, reply: Reply): boolean {
-  if (typeof request === "string" || reply.op === "ERR") return true;
+  if (reply.op === "ERR") return true;
+  if (typeof request === "string") {
+    const parsed = parseRequest(request);
+    return parsed.op === "ERR" || answers(parsed, reply);
+  }
   if (reply.op !== request.op) return false;
   if (request.op === "PUT" && !same(request.data, (reply as PutRequest).data)) return false;
   return !("ind" in request) || !("ind" in reply) || same(request.ind ?? [], reply.ind ?? []);

@@ -45,7 +45,7 @@ export async function serve(
     if (error instanceof TableError) peer.take(error.reply);
     else connection.close();
   }
-  if (!connection.closed) await peer.settled();
+  await connection.orGone(peer.settled());
   peer.left();
   await connection.end();
   watch.stop();
@@ -81,7 +81,9 @@ async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Pr
     peer.begin();
     for (let start = 0, end; start < lines.length; start = end + 1) {
       for (let room; (room = peer.room()) !== undefined;) {
-        await room;
+        // Whoever has gone waits for no room, and keeps nobody from ending.
+        await connection.orGone(room);
+        if (connection.closed) return;
         peer.begin();
       }
       end = lines.indexOf("\n", start);

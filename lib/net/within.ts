@@ -4,12 +4,17 @@
  * @module
  */
 
-/** Resolves when `work` is done, or `ms` milliseconds have passed; fewer than none count as none. */
-export async function within(work: Promise<unknown>, ms: number): Promise<void> {
+/**
+ * Resolves when `work` is done, to its result, or when `ms` milliseconds have passed; fewer than none
+ * count as none.
+ */
+export async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
   let timer;
-  const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.max(0, ms)));
+  const patience = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), Math.max(0, ms));
+  });
   try {
-    await Promise.race([work, patience]);
+    return await Promise.race([work, patience]);
   } finally {
     clearTimeout(timer);
   }

@@ -40,7 +40,7 @@ export function quote(text: string): string {
   return `"${plain(shown)}"`;
 }
 
-/** `text` with what a MSG cannot hold, `;` and control characters, replaced. */
+/** `text` with what a MSG cannot hold replaced: `;`, control characters, and what turns text round. */
 export function plain(text: string): string {
-  return text.replaceAll(";", ",").replaceAll(/[\p{Cc}\u2028\u2029]/gu, "\u00b7");
+  return text.replaceAll(";", ",").replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, "\u00b7");
 }

@@ -43,6 +43,8 @@ export const SERVER_TIMEOUT_MS = 2000;
 export const CLIENT_TIMEOUT_MS = 5000;
 /** The longest of either, in milliseconds: the largest delay that a timer can count. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** How long a proxy that starts waits for the server's first answer at most, in milliseconds. */
+export const FIRST_ANSWER_MS = 1000;
 /** The first pause before a proxy connects again, in milliseconds; it doubles. */
 export const RECONNECT_FIRST_MS = 100;
 /** The longest pause before a proxy connects again, in milliseconds. */
@@ -66,7 +68,17 @@ export const LEASE_RENEWAL = 1 / 3;
 export const SILENT_TERMS = 4;
 /** Terms after which a server closes a session whose lease is over. */
 export const MAX_LAPSED_TERMS = 10;
-/** Unsent bytes at which a server closes a session. */
+/** Unsent bytes at which a server closes a session that takes nothing of them. */
 export const MAX_SESSION_UNSENT_BYTES = 1024 * 1024;
+/** For how long it must have taken nothing, in milliseconds. */
+export const DEAF_MS = 250;
+/** Unsent bytes at which a server closes any session. */
+export const MAX_SESSION_BACKLOG_BYTES = 32 * 1024 * 1024;
+/** Requests in line at which a server closes a session: all that a proxy's clients may have. */
+export const MAX_SESSION_REQUESTS = 1024 * 1024;
+/** Indices of those requests at which it does. */
+export const MAX_SESSION_INDICES = 16 * 1024 * 1024;
+/** Unsent bytes at which a proxy that is asked to drop entries gives the server up. */
+export const MAX_UPSTREAM_UNSENT_BYTES = 16 * 1024 * 1024;
 /** Unanswered invalidations at which a server closes a session. */
 export const MAX_UNANSWERED_INVALIDATIONS = 65_536;

@@ -4,12 +4,18 @@
  * @module
  */
 
-import { MAX_TIMEOUT_MS, SERVER_TIMEOUT_MS, SHUTDOWN_MS } from "../protocol/limits.ts";
+import {
+  FIRST_ANSWER_MS,
+  MAX_TIMEOUT_MS,
+  SERVER_TIMEOUT_MS,
+  SHUTDOWN_MS,
+} from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
 import { parseAddress } from "../net/address.ts";
 import { checkOption } from "../net/options.ts";
 import { TableCalls } from "../net/table_calls.ts";
 import type { Trace } from "../net/trace.ts";
+import { within } from "../net/within.ts";
 import type { Eviction } from "./bounded_cache.ts";
 import { Entries } from "./entries.ts";
 import { readReply } from "./forwarded.ts";
@@ -59,7 +65,8 @@ export interface CoherentCacheOptions {
 /**
  * A cache of a server's table inside this process.
  *
- * A read that finds all it asks for costs no message.
+ * A read that finds all it asks for costs no message. A loop that awaits nothing but such reads gives
+ * the event loop no turn, in which the lease would be renewed: when it is over, one read asks the server.
  *
  * @example A hit costs no message
  * ```ts
@@ -102,7 +109,8 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
    * Where the server is away the cache is there all the same, and connects when it can.
    *
    * @param server The server, `host:port`.
-   * @returns The cache, when the server has answered or was not reached at the first try.
+   * @returns The cache, when the server has answered or was not reached at the first try; after 1 s
+   * in any case.
    * @throws {TypeError} If the address is none.
    * @throws {RangeError} If an option is outside its range.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids the address.
@@ -110,7 +118,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
   static async connect(server: string, options: CoherentCacheOptions = {}): Promise<CoherentCache> {
     const cache = new CoherentCache(server, options);
     try {
-      await cache.#upstream.firstTry;
+      await within(cache.#upstream.firstTry, FIRST_ANSWER_MS);
     } catch (error) {
       await cache.close();
       throw error;

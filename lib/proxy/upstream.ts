@@ -13,6 +13,8 @@
 import { TableError } from "../protocol/error.ts";
 import {
   LINGER_MS,
+  MAX_LEASE_TERM_MS,
+  MAX_UPSTREAM_UNSENT_BYTES,
   RECONNECT_FIRST_MS,
   RECONNECT_LAST_MS,
   SILENT_TERMS,
@@ -53,6 +55,8 @@ export class Upstream {
   #standing: Standing = "away";
   /** Whether the server has answered the SUB of the last connection. */
   #served = false;
+  /** Whether it was given up since it had not. */
+  #silent = false;
   #connection: Connection | undefined;
   #lease: Lease | undefined;
   #lapseTold = false;
@@ -184,14 +188,14 @@ export class Upstream {
     if (this.#closing.signal.aborted) connection.close();
     else this.#subscribe();
     this.queue.attach(connection);
-    this.#served = false;
+    this.#served = this.#silent = false;
     let why = "it closed the connection";
     try {
       for (let lines; (lines = await connection.read()) !== undefined;) {
         connection.eachLine(lines, (start, end) => this.#take(parseReply(lines!, start, end)));
       }
     } catch (error) {
-      why = connection.closed ? "it does not answer" : (error as Error).message;
+      why = this.#silent ? "it does not answer" : (error as Error).message;
     }
     this.#complain(`lost the server at ${server}: ${why}`);
     this.#ended(connection);
@@ -214,6 +218,9 @@ export class Upstream {
     if (reply.op === "INV") {
       this.#entries.drop(reply.ind);
       this.#connection!.send(reply);
+      if (this.#connection!.unsent > MAX_UPSTREAM_UNSENT_BYTES) {
+        throw new Error("it asks and does not read the answers");
+      }
     } else if (reply.op === "SUB") {
       this.#granted(reply);
     } else if (this.#standing === "new") {
@@ -233,13 +240,15 @@ export class Upstream {
     if (grant === undefined || this.#asked === undefined) {
       throw new TableError(400, "SUB was answered and not asked");
     }
-    this.#lease = new Lease(this.#asked, grant.termMs);
+    // A shorter lease than was granted is always right, and a timer cannot count every number.
+    const termMs = Math.min(grant.termMs, MAX_LEASE_TERM_MS);
+    this.#lease = new Lease(this.#asked, termMs);
     this.#asked = undefined;
     this.#lapseTold = false;
     this.#entries.open(grant.size);
-    this.#reached("leasing", grant.termMs);
+    this.#reached("leasing", termMs);
     const pauseMs = Math.max(0, this.#lease.renewal - performance.now());
-    this.#timer = setTimeout(() => this.#subscribe(grant.termMs), pauseMs);
+    this.#timer = setTimeout(() => this.#subscribe(termMs), pauseMs);
   }
 
   /** The first reply was no grant. */
@@ -287,7 +296,10 @@ export class Upstream {
     this.#asked = moment();
     connection.send({ op: "SUB", end: false });
     const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
-    this.#timer = setTimeout(() => connection.close(), patienceMs);
+    this.#timer = setTimeout(() => {
+      this.#silent = true;
+      connection.close();
+    }, patienceMs);
   }
 
   #complain(sentence: string): void {

@@ -7,13 +7,13 @@
 /** Indices of a table, a bit for each. */
 export class IndexSet {
   readonly #size: number;
-  readonly #words: Uint32Array;
+  /** Made when the first index is added: most that ask for a lease and leave hold nothing. */
+  #words: Uint32Array | undefined;
   #count = 0;
 
   /** Makes an empty one for a table of `size` entries. */
   constructor(size: number) {
     this.#size = size;
-    this.#words = new Uint32Array(Math.ceil(size / 32));
   }
 
   /** How many are in it. */
@@ -23,34 +23,48 @@ export class IndexSet {
 
   /** Whether an index is in it. */
   has(index: number): boolean {
-    return (this.#words[index >>> 5]! >>> (index & 31) & 1) === 1;
+    return this.#words !== undefined && (this.#words[index >>> 5]! >>> (index & 31) & 1) === 1;
   }
 
   /** Adds indices. */
   add(ind: readonly number[]): void {
+    const words = this.#words ??= new Uint32Array(Math.ceil(this.#size / 32));
     for (const index of ind) {
       if (this.has(index)) continue;
-      this.#words[index >>> 5]! |= 1 << (index & 31);
+      words[index >>> 5]! |= 1 << (index & 31);
       this.#count++;
     }
   }
 
   /** Adds every index of the table. */
   fill(): void {
-    this.#words.fill(0xffffffff);
+    this.#words = new Uint32Array(Math.ceil(this.#size / 32)).fill(0xffffffff);
+    // What stands beyond the last index is no entry's.
+    if (this.#size % 32 > 0) this.#words[this.#words.length - 1] = 2 ** (this.#size % 32) - 1;
     this.#count = this.#size;
+  }
+
+  /** Adds those of another set of the same table. */
+  addAll(other: IndexSet): void {
+    if (other.#words === undefined) return;
+    const words = this.#words ??= new Uint32Array(Math.ceil(this.#size / 32));
+    this.#count = 0;
+    for (let i = 0; i < words.length; i++) {
+      words[i]! |= other.#words[i]!;
+      for (let rest = words[i]!; rest !== 0; rest &= rest - 1) this.#count++;
+    }
   }
 
   /** Takes indices out, or all. */
   delete(ind: readonly number[] | undefined): void {
     if (ind === undefined) {
-      if (this.#count > 0) this.#words.fill(0);
+      this.#words = undefined;
       this.#count = 0;
       return;
     }
     for (const index of ind) {
       if (!this.has(index)) continue;
-      this.#words[index >>> 5]! &= ~(1 << (index & 31));
+      this.#words![index >>> 5]! &= ~(1 << (index & 31));
       this.#count--;
     }
   }

@@ -6,12 +6,20 @@
 
 import type { Connection } from "../net/connection.ts";
 import { Fifo } from "../net/fifo.ts";
-import { MAX_LAPSED_TERMS, MAX_UNANSWERED_INVALIDATIONS } from "../protocol/limits.ts";
+import {
+  DEAF_MS,
+  MAX_LAPSED_TERMS,
+  MAX_SESSION_BACKLOG_BYTES,
+  MAX_SESSION_UNSENT_BYTES,
+  MAX_UNANSWERED_INVALIDATIONS,
+  SHUTDOWN_MS,
+} from "../protocol/limits.ts";
+import type { Reply } from "../protocol/message.ts";
 import { IndexSet } from "./index_set.ts";
 
 /** An invalidation that was sent. */
 interface Asking {
-  readonly ind: readonly number[] | undefined;
+  ind: readonly number[] | undefined;
   /** Until when it is waited for, by the monotonic clock. */
   readonly until: number;
   /** Called when it is answered or no longer waited for; `undefined` from then on. */
@@ -34,10 +42,33 @@ export class Session {
   /** For when its lease has been over for too long; once it has left, for when it is over. */
   timer: ReturnType<typeof setTimeout> | undefined;
 
+  #watch: ReturnType<typeof setTimeout> | undefined;
+
   /** Makes one that holds nothing, without a lease. */
   constructor(connection: Connection | undefined, tableSize: number) {
     this.connection = connection;
     this.held = new IndexSet(tableSize);
+  }
+
+  /** Sends a message. A session that is deaf is closed: its stream is read whatever it does not. */
+  send(message: Reply): void {
+    const connection = this.connection!;
+    connection.send(message);
+    if (connection.unsent <= MAX_SESSION_UNSENT_BYTES) return;
+    if (connection.unsent > MAX_SESSION_BACKLOG_BYTES) return connection.close();
+    // Much may be said in one step; deaf is who takes nothing of it.
+    const { taken } = connection;
+    this.#watch ??= setTimeout(() => {
+      this.#watch = undefined;
+      const deaf = connection.unsent > MAX_SESSION_UNSENT_BYTES && connection.taken === taken;
+      if (deaf) connection.close();
+    }, DEAF_MS);
+  }
+
+  /** Ends what was begun for it. */
+  end(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.#watch);
   }
 }
 
@@ -47,11 +78,15 @@ export class Leases {
   readonly termMs: number;
   readonly #tableSize: number;
   readonly #sessions = new Set<Session>();
+  /** Those whose connections have ended while they held something, as one. */
+  readonly #gone: Session;
 
   /** Makes it for a table of `tableSize` entries. */
   constructor(termMs: number, tableSize: number) {
     this.termMs = termMs;
     this.#tableSize = tableSize;
+    this.#gone = new Session(undefined, tableSize);
+    this.#gone.left = true;
   }
 
   /** Grants a lease to a connection, or renews it. */
@@ -68,25 +103,43 @@ export class Leases {
     const session = new Session(undefined, this.#tableSize);
     session.held.fill();
     session.leaseEnd = performance.now() + ms;
-    this.#sessions.add(session);
     this.leave(session);
   }
 
   /** Takes a lease back: nothing is held under it any more. */
   giveBack(session: Session): void {
-    clearTimeout(session.timer);
+    session.end();
     session.leaseEnd = -Infinity;
     session.held.delete(undefined);
     this.#sessions.delete(session);
     for (const asking of session.unanswered) this.#settle(session, asking);
   }
 
-  /** The session's connection has ended: what it holds is held until its lease is over. */
+  /**
+   * The session's connection has ended: what it holds is held until its lease is over. All such
+   * sessions are kept as one, until the last of their leases is, so that it does not matter how many
+   * come and go: a write waits longer for it, but no longer than a term.
+   */
   leave(session: Session): void {
     session.left = true;
-    const left = session.leaseEnd - performance.now();
-    if (left <= 0) this.giveBack(session);
-    else this.#arm(session, left, () => this.leave(session));
+    const { held, leaseEnd } = session;
+    const gone = this.#gone;
+    if (leaseEnd > performance.now() && held.count > 0) {
+      if (gone.held.count === 0) gone.leaseEnd = leaseEnd;
+      gone.leaseEnd = Math.max(gone.leaseEnd, leaseEnd);
+      gone.held.addAll(held);
+      this.#sessions.add(gone);
+      this.#forget();
+    }
+    session.end();
+    this.#sessions.delete(session);
+  }
+
+  /** Forgets those who have left when the last of their leases is over; a timer may come early. */
+  #forget(): void {
+    const left = this.#gone.leaseEnd - performance.now();
+    if (left <= 0) this.giveBack(this.#gone);
+    else this.#arm(this.#gone, left, () => this.#forget());
   }
 
   /** Makes a session a holder of these indices, as long as it is subscribed. */
@@ -126,7 +179,11 @@ export class Leases {
 
   /** Asks every session to drop all, whatever it holds; otherwise as {@linkcode invalidate}. */
   invalidateAll(done: () => void): void {
-    const asked = [...this.#sessions].filter(({ left, held }) => !left || held.count > 0);
+    // Whose lease outlasts the end is not worth waiting for: they cannot answer any more.
+    const last = performance.now() + SHUTDOWN_MS;
+    const asked = [...this.#sessions].filter(({ left, leaseEnd, held }) =>
+      !left || (held.count > 0 && leaseEnd <= last)
+    );
     this.#askAll(asked, undefined, done);
   }
 
@@ -158,7 +215,7 @@ export class Leases {
     const asking: Asking = { ind, until: session.leaseEnd, done, timer: undefined };
     if (!session.left) {
       session.unanswered.push(asking);
-      session.connection!.send({ op: "INV", ind });
+      session.send({ op: "INV", ind });
       if (session.unanswered.length > MAX_UNANSWERED_INVALIDATIONS) session.connection!.close();
     }
     this.#await(session, asking);
@@ -181,7 +238,9 @@ export class Leases {
     clearTimeout(asking.timer);
     session.held.delete(asking.ind);
     asking.done();
+    // Its place is still to be answered; nothing else of it is kept.
     asking.done = undefined;
+    asking.ind = [];
   }
 
   /** Forgets all. */

@@ -5,7 +5,7 @@
  */
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { dirname } from "node:path";
+import { dirname, isAbsolute } from "node:path";
 import { MAX_TABLE_SIZE, TABLE_SIZE } from "../protocol/limits.ts";
 import { CommitError, type OpenedStore, type Store, StoreError } from "./store.ts";
 import { type Changes, Table } from "./table.ts";
@@ -37,9 +37,11 @@ export interface OpenOptions {
 export function openDatabase(path: string): DatabaseSync {
   try {
     Deno.mkdirSync(dirname(path), { recursive: true });
-    if (openHere.has(identity(path))) throw locked(path);
-    checkHeader(path);
-    return new Database(path);
+    // As a path it cannot be taken for one of SQLite's own names: `:memory:`, or a URI.
+    const file = isAbsolute(path) ? path : `./${path}`;
+    if (openHere.has(identity(file))) throw locked(path);
+    checkHeader(file);
+    return new Database(file);
   } catch (error) {
     throw refusal(path, error);
   }
@@ -70,7 +72,8 @@ class Database extends DatabaseSync {
 /** What is the same for every name of a file; the name, where there is no file or no number. */
 function identity(path: string): string {
   try {
-    const { dev, ino } = Deno.statSync(path);
+    const { dev, ino, isFile } = Deno.statSync(path);
+    if (!isFile) throw new StoreError(`${path} is no regular file`);
     return ino === null ? path : `${dev}:${ino}`;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return path;
@@ -82,7 +85,7 @@ function identity(path: string): string {
 function checkHeader(path: string): void {
   let file;
   try {
-    file = Deno.openSync(path);
+    file = Deno.openSync(path, { read: true, write: true });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     throw error;
@@ -104,6 +107,7 @@ function checkHeader(path: string): void {
 /** A store in an SQLite database: a write is there when its commit has returned. */
 export class SqliteStore implements Store {
   readonly #db: DatabaseSync;
+  readonly #name: string;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #rollback: StatementSync;
@@ -112,8 +116,9 @@ export class SqliteStore implements Store {
   readonly #setTerm: StatementSync;
   readonly #setClean: StatementSync;
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, name: string) {
     this.#db = db;
+    this.#name = name;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
     this.#rollback = db.prepare("ROLLBACK");
@@ -135,8 +140,9 @@ export class SqliteStore implements Store {
    */
   static open(db: DatabaseSync, name: string, options: OpenOptions): OpenedStore {
     try {
-      // The lock is taken by the first statement that reads or writes, and then kept.
+      // The lock that the first statement takes is kept. An error of `exec` would not tell its kind.
       db.exec("PRAGMA locking_mode = EXCLUSIVE");
+      db.prepare("BEGIN EXCLUSIVE").run();
       if (db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n === 0) {
         create(db, options);
       } else {
@@ -155,8 +161,10 @@ export class SqliteStore implements Store {
       }
       // All that can be wrong with the file has shown before it is changed.
       const table = new Table(read(db, size));
-      const store = new SqliteStore(db);
-      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      const store = new SqliteStore(db, name);
+      db.prepare("COMMIT").run();
+      db.prepare("PRAGMA journal_mode = WAL").get();
+      db.exec("PRAGMA synchronous = FULL");
       db.prepare("UPDATE state SET size = ?, clean = 0").run(size);
       return {
         store,
@@ -187,9 +195,13 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** {@linkcode Store.setTerm}. */
+  /** {@linkcode Store.setTerm}; a {@linkcode StoreError} says why it could not be recorded. */
   setTerm(termMs: number): void {
-    this.#setTerm.run(termMs);
+    try {
+      this.#setTerm.run(termMs);
+    } catch (error) {
+      throw refusal(this.#name, error);
+    }
   }
 
   /** {@linkcode Store.close}. */
@@ -205,7 +217,6 @@ export class SqliteStore implements Store {
 function create(db: DatabaseSync, { size, init = [] }: OpenOptions): void {
   // Not yet in WAL mode: the header is then in the file itself when this is done.
   db.exec(`
-    BEGIN IMMEDIATE;
     PRAGMA application_id = ${APPLICATION_ID};
     PRAGMA user_version = 1;
     CREATE TABLE entry (ind INTEGER PRIMARY KEY, data INTEGER NOT NULL) STRICT;
@@ -215,7 +226,6 @@ function create(db: DatabaseSync, { size, init = [] }: OpenOptions): void {
   db.prepare("INSERT INTO state VALUES (?, 0, 1)").run(size ?? Math.max(TABLE_SIZE, init.length));
   const put = db.prepare("INSERT INTO entry VALUES (?, ?)");
   init.forEach((data, index) => put.run(index, data));
-  db.exec("COMMIT");
 }
 
 function check(db: DatabaseSync, name: string): void {
@@ -261,6 +271,7 @@ function refusal(name: string, error: unknown): unknown {
       return because(`${name} is damaged: ${message}`);
     case READONLY:
     case CANTOPEN:
+    case FULL:
       return because(`${name} cannot be written: ${message}`);
     default:
       return because(`cannot open ${name}: ${message}`);

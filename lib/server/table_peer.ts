@@ -5,7 +5,7 @@
  */
 
 import { errorReply } from "../protocol/error.ts";
-import { MAX_INDICES, MAX_SESSION_UNSENT_BYTES } from "../protocol/limits.ts";
+import { MAX_INDICES, MAX_SESSION_INDICES, MAX_SESSION_REQUESTS } from "../protocol/limits.ts";
 import type { ErrorReply, Reply, Request, SubRequest } from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
 import type { Connection } from "../net/connection.ts";
@@ -37,6 +37,10 @@ export class TablePeer implements Peer {
     if (request.op === "SUB") return this.#subscribe(request);
     if (request.op === "INV" && this.#acknowledge()) return;
     if (this.#node.ending) return;
+    // More than all clients of a proxy may have outstanding together.
+    const { length, indices } = this.order;
+    if (length > MAX_SESSION_REQUESTS || indices > MAX_SESSION_INDICES) this.#connection.close();
+    if (this.#connection.closed) return;
     const { line } = this.#node;
     const operation = this.#refusal(request) ?? request;
     const ind = touched(operation);
@@ -95,12 +99,10 @@ export class TablePeer implements Peer {
     }
   }
 
-  /** Sends a reply. A session that does not read is closed. */
+  /** Sends a reply. */
   send(reply: Reply): void {
-    this.#connection.send(reply);
-    if (this.session !== undefined && this.#connection.unsent > MAX_SESSION_UNSENT_BYTES) {
-      this.#connection.close();
-    }
+    if (this.session === undefined) this.#connection.send(reply);
+    else this.session.send(reply);
   }
 
   #subscribe({ end }: SubRequest): void {

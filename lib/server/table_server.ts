@@ -137,8 +137,9 @@ export class TableServer implements AsyncDisposable {
   async #end(): Promise<void> {
     await this.#listener.stop();
     const until = performance.now() + SHUTDOWN_MS;
-    await within(this.#node.end(), SHUTDOWN_MS);
-    await this.#listener.close(until - performance.now());
+    const failure = await within(Promise.race([this.#node.end(), this.#node.failure]), SHUTDOWN_MS);
+    if (failure === undefined) await this.#listener.close(until - performance.now());
+    else await this.#listener.abandon();
     this.#node.close();
   }
 
