@@ -56,7 +56,7 @@ const FLAGS = {
     standard: 700,
   }),
   only: choice("which part", ["all", "rows", "growth", "process", "start"]),
-  help: isGiven("print this and end"),
+  help: isGiven("print this and end", ""),
 };
 
 const WARM_UP_MS = 250;

@@ -39,8 +39,8 @@ export type Flags<V = Record<string, unknown>> = { readonly [Name in keyof V]: F
 export type Values<F> = F extends Flags<infer V> ? V : never;
 
 /** A flag that is given or not. */
-export function isGiven(what: string): Flag<boolean> {
-  return { value: undefined, what, standard: false, shown: "", must: "", read: () => true };
+export function isGiven(what: string, shown: string = "off"): Flag<boolean> {
+  return { value: undefined, what, standard: false, shown, must: "", read: () => true };
 }
 
 /** A flag whose value is a whole number, in decimal digits alone. */

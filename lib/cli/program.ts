@@ -25,8 +25,8 @@ export const EXIT = {
 export const COMMON_FLAGS = {
   quiet: isGiven("write no log lines to standard error"),
   trace: isGiven("write every message that passes to standard error, a line each"),
-  help: isGiven("print this and end"),
-  version: isGiven("print the version and end"),
+  help: isGiven("print this and end", ""),
+  version: isGiven("print the version and end", ""),
 };
 
 /** Their values. */

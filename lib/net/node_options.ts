@@ -18,7 +18,11 @@ export interface NodeOptions {
    * @default {"127.0.0.1"}
    */
   host?: string;
-  /** The port to listen on; 0 for any that is free. */
+  /**
+   * The port to listen on; 0 for any that is free.
+   *
+   * @default {6002 for a server, 6001 for a proxy}
+   */
   port?: number;
   /**
    * How many connections are taken at a time; one more is answered 429 and closed.
