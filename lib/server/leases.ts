@@ -236,7 +236,8 @@ export class Leases {
   #settle(session: Session, asking: Asking): void {
     if (asking.done === undefined) return;
     clearTimeout(asking.timer);
-    session.held.delete(asking.ind);
+    // Who has left since with a longer lease was asked on a connection, and holds on beside those.
+    if (!session.left || session.leaseEnd <= asking.until) session.held.delete(asking.ind);
     asking.done();
     // Its place is still to be answered; nothing else of it is kept.
     asking.done = undefined;
