@@ -135,6 +135,15 @@ export type Reply =
   | Invalidation
   | ErrorReply;
 
+/** The reply to a read that found these data, one for each index, in that order. */
+export function readReply(asked: GetRequest | AddRequest, data: readonly number[]): Reply {
+  return asked.op === "GET" ? { op: "GET", ind: asked.ind, data } : {
+    op: "ADD",
+    ind: asked.ind,
+    sum: data.reduce((sum, integer) => sum + BigInt(integer), 0n),
+  };
+}
+
 /** How many indices a request holds on to while it waits. */
 export function weight(request: Request | ErrorReply): number {
   return "ind" in request && request.ind !== undefined ? request.ind.length : 0;

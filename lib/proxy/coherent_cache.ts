@@ -10,7 +10,7 @@ import {
   SERVER_TIMEOUT_MS,
   SHUTDOWN_MS,
 } from "../protocol/limits.ts";
-import type { Reply, Request } from "../protocol/message.ts";
+import { readReply, type Reply, type Request } from "../protocol/message.ts";
 import { parseAddress } from "../net/address.ts";
 import { checkOption } from "../net/options.ts";
 import { TableCalls } from "../net/table_calls.ts";
@@ -18,7 +18,6 @@ import type { Trace } from "../net/trace.ts";
 import { within } from "../net/within.ts";
 import type { Eviction } from "./bounded_cache.ts";
 import { Entries } from "./entries.ts";
-import { readReply } from "./forwarded.ts";
 import { Lane } from "./lane.ts";
 import { Upstream } from "./upstream.ts";
 

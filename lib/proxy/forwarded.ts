@@ -11,6 +11,7 @@ import {
   type ErrorReply,
   type GetRequest,
   type PutRequest,
+  readReply,
   type Reply,
   weight,
 } from "../protocol/message.ts";
@@ -165,13 +166,4 @@ export class ForwardedRead extends Forwarded {
 /** A read as it goes upstream: ADD as a GET of its distinct indices. */
 function whole(asked: GetRequest | AddRequest): GetRequest {
   return asked.op === "GET" ? asked : { op: "GET", ind: [...new Set(asked.ind)] };
-}
-
-/** The reply to a read that found these data. */
-export function readReply(asked: GetRequest | AddRequest, data: readonly number[]): Reply {
-  return asked.op === "GET" ? { op: "GET", ind: asked.ind, data } : {
-    op: "ADD",
-    ind: asked.ind,
-    sum: data.reduce((sum, integer) => sum + BigInt(integer), 0n),
-  };
 }

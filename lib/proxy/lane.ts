@@ -20,13 +20,20 @@ import {
   MAX_OUTSTANDING_INDICES,
   MAX_OUTSTANDING_REQUESTS,
 } from "../protocol/limits.ts";
-import type { AddRequest, ErrorReply, GetRequest, Reply, Request } from "../protocol/message.ts";
+import {
+  type AddRequest,
+  type ErrorReply,
+  type GetRequest,
+  readReply,
+  type Reply,
+  type Request,
+  weight,
+} from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
-import { weight } from "../protocol/message.ts";
 import { Fifo } from "../net/fifo.ts";
 import { Waiters } from "../net/waiters.ts";
 import type { Entries } from "./entries.ts";
-import { type Forwarded, ForwardedRead, ForwardedWrite, readReply } from "./forwarded.ts";
+import { type Forwarded, ForwardedRead, ForwardedWrite } from "./forwarded.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** A reply's place; `undefined` stands for INF, whose reply is made in its turn. */

@@ -29,7 +29,7 @@ interface Asking {
 
 /** A subscribed connection: a proxy's. */
 export class Session {
-  /** The connection; `undefined` for the sessions of a server before. */
+  /** The connection; `undefined` where it has ended: for those kept as one who have left. */
   readonly connection: Connection | undefined;
   /** What it holds. */
   readonly held: IndexSet;

@@ -48,11 +48,6 @@ export class Table {
     return data;
   }
 
-  /** The exact sum of these entries. */
-  sum(ind: readonly number[]): bigint {
-    return this.read(ind).reduce((sum, integer) => sum + BigInt(integer), 0n);
-  }
-
   /** Writes these entries, from left to right. */
   write(ind: readonly number[], data: readonly number[]): void {
     for (let i = 0; i < ind.length; i++) this.#changed.set(ind[i]!, data[i]!);

@@ -6,7 +6,13 @@
 
 import { errorReply } from "../protocol/error.ts";
 import { MAX_INDICES, MAX_SESSION_INDICES, MAX_SESSION_REQUESTS } from "../protocol/limits.ts";
-import type { ErrorReply, Reply, Request, SubRequest } from "../protocol/message.ts";
+import {
+  type ErrorReply,
+  readReply,
+  type Reply,
+  type Request,
+  type SubRequest,
+} from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Peer } from "../net/serve.ts";
@@ -77,9 +83,9 @@ export class TablePeer implements Peer {
     switch (request.op) {
       case "GET":
         if (this.session !== undefined) leases.hold(this.session, request.ind);
-        return { op: "GET", ind: request.ind, data: table.read(request.ind) };
+        return readReply(request, table.read(request.ind));
       case "ADD":
-        return { op: "ADD", ind: request.ind, sum: table.sum(request.ind) };
+        return readReply(request, table.read(request.ind));
       case "PUT":
         if (this.session !== undefined) leases.hold(this.session, request.ind);
         table.write(request.ind, request.data);
