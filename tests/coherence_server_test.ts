@@ -281,6 +281,30 @@ Deno.test("rule 5, what a connection that has ended held is held until its lease
   await played.finish();
 });
 
+Deno.test("rule 5, and no longer, whoever else comes and goes meanwhile and holds something else", async () => {
+  using clocks = new StoppedClocks();
+  const leaseMs = 200;
+  await using played = await PlayedServer.start({ leaseMs });
+  const w = await played.client(), p = await played.proxy();
+  await played.hold(p, 7);
+  await played.leave(p);
+  for (let round = 0; round < 3; round++) {
+    clocks.pass(leaseMs / 2);
+    const q = await played.proxy();
+    await played.hold(q, 0);
+    await played.leave(q);
+  }
+  // The lease on 7 ended half a term ago; that of the last of the others runs.
+  await say(w, "OP=PUT;IND=7;DATA=5;");
+  await hear(w, "OP=PUT;IND=7;DATA=5;");
+  await say(w, "OP=PUT;IND=0;DATA=5;");
+  const written = new Owed(w);
+  await played.stillOwed(written);
+  clocks.pass(leaseMs);
+  await written.hear("OP=PUT;IND=0;DATA=5;");
+  await played.finish();
+});
+
 Deno.test("rule 5, a holding ends when its INV is answered: the next write asks nobody", async () => {
   await using played = await PlayedServer.start();
   const p = await played.proxy(), w = await played.client();

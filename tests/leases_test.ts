@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { Leases } from "../lib/server/leases.ts";
+import { ConnectionOrder } from "../lib/server/line.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { within } from "./support/within.ts";
 
@@ -7,18 +8,22 @@ import { within } from "./support/within.ts";
 const sink = { send() {}, tell() {}, close() {}, unsent: 0, taken: 0 } as unknown as Connection;
 const HOUR_MS = 3_600_000;
 
+function leasesOf(tableSize: number): Leases {
+  return new Leases({ termMs: HOUR_MS, tableSize, lineBytes: () => 0, log: () => {} });
+}
+
 Deno.test("leases: what a session held that leaves while all are asked is held beside what others left", async () => {
-  const leases = new Leases(HOUR_MS, 10);
-  const early = leases.grant(sink);
+  const leases = leasesOf(10);
+  const early = leases.grant(sink, new ConnectionOrder());
   leases.hold(early, [1]);
   early.leaseEnd = performance.now() + 20;
-  leases.leave(early);
-  const late = leases.grant(sink);
+  leases.disconnect(early);
+  const late = leases.grant(sink, new ConnectionOrder());
   leases.hold(late, [2]);
   const answered: string[] = [];
   leases.invalidate([1], undefined, () => answered.push("1"));
   leases.invalidate(undefined, undefined, () => answered.push("all"));
-  leases.leave(late);
+  leases.disconnect(late);
   const passed = async () => {
     while (answered.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   };
@@ -33,14 +38,14 @@ Deno.test("leases: what a session held that leaves while all are asked is held b
 });
 
 Deno.test("leases: a session that leaves and holds nothing leaves nothing behind", () => {
-  const leases = new Leases(HOUR_MS, 10);
-  leases.leave(leases.grant(sink));
+  const leases = leasesOf(10);
+  leases.disconnect(leases.grant(sink, new ConnectionOrder()));
   assert(leases.unheld);
   leases.close();
 });
 
 Deno.test("leases: what is inherited is held, all of it, and by nobody who can answer", async () => {
-  const leases = new Leases(HOUR_MS, 33);
+  const leases = leasesOf(33);
   leases.inherit(20);
   assert(leases.held([0], undefined));
   assert(leases.held([32], undefined));
@@ -49,4 +54,31 @@ Deno.test("leases: what is inherited is held, all of it, and by nobody who can a
   await within(promise, "the inherited lease to be over");
   leases.close();
   assert(leases.unheld);
+});
+
+Deno.test("leases: what sessions held that are disconnected ends index by index, each when the last lease on it does", async () => {
+  const leases = leasesOf(70);
+  const moments: number[] = [];
+  for (const [ms, ind] of [[60, [0, 31, 32]], [HOUR_MS, [33, 69]], [20, [0, 33, 64]]] as const) {
+    const session = leases.grant(sink, new ConnectionOrder());
+    leases.hold(session, ind);
+    session.leaseEnd = performance.now() + ms;
+    moments.push(session.leaseEnd);
+    leases.disconnect(session);
+  }
+  for (const index of [0, 31, 32, 33, 64, 69]) assert(leases.held([index], undefined), `${index}`);
+  for (const index of [1, 30, 63, 65]) assert(!leases.held([index], undefined), `${index}`);
+  const written = (ind: number[]) =>
+    new Promise<number>((resolve) =>
+      leases.invalidate(ind, undefined, () => resolve(performance.now()))
+    );
+  const passed = await within(
+    Promise.all([written([1]), written([64]), written([0, 64])]),
+    "the short leases to be over",
+  );
+  assert(passed[1]! >= moments[2]!);
+  assert(passed[2]! >= moments[0]!);
+  assert(!leases.held([0, 31, 32, 64], undefined));
+  assert(leases.held([33], undefined) && leases.held([69], undefined));
+  leases.close();
 });

@@ -8,6 +8,7 @@ import { format } from "../protocol/format.ts";
 import { LINGER_MS, MAX_UNSENT_BYTES } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
 import { formatAddress } from "./address.ts";
+import { Fifo } from "./fifo.ts";
 import { lineStream } from "./line_stream.ts";
 import type { Trace } from "./trace.ts";
 import { Waiters } from "./waiters.ts";
@@ -17,6 +18,8 @@ const encoder = new TextEncoder();
 const spareBuffers: Uint8Array[] = [];
 const MAX_SPARE_BUFFERS = 64;
 const SPARE_BUFFER_BYTES = 16 * 1024;
+/** Text that waits is encoded when it is longer, in UTF-16 units. */
+const MAX_TEXT_UNITS = 64 * 1024;
 /** In UTF-8 a UTF-16 unit takes three bytes at most. */
 const MAX_BYTES_PER_UNIT = 3;
 
@@ -32,6 +35,9 @@ export class Connection {
   readonly #reader: ReadableStreamDefaultReader<string>;
   readonly #trace: Trace | undefined;
   #unsent = "";
+  /** What stands before it, encoded: text that waits is made of many parts, and takes more memory. */
+  readonly #encoded = new Fifo<Uint8Array>();
+  #encodedLength = 0;
   /** How much of what was handed to the socket it has not taken. */
   #writingLength = 0;
   #taken = 0;
@@ -80,9 +86,9 @@ export class Connection {
     });
   }
 
-  /** The length of what was sent and not yet taken by the socket, in UTF-16 units. */
+  /** The length of what was sent and not yet taken by the socket, in bytes if all is ASCII. */
   get unsent(): number {
-    return this.#unsent.length + this.#writingLength;
+    return this.#unsent.length + this.#encodedLength + this.#writingLength;
   }
 
   /** How many bytes the socket has taken. */
@@ -128,6 +134,7 @@ export class Connection {
     this.tell(line, false);
     this.#unsent += line;
     this.#unsent += "\n";
+    if (this.#unsent.length > MAX_TEXT_UNITS) this.#encode();
     // Begun behind a microtask, so that the rest of a batch comes with it.
     this.#flushing ??= Promise.resolve().then(() => this.#flush());
   }
@@ -183,7 +190,8 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#unsent = "";
-    this.#writingLength = 0;
+    for (const _ of this.#encoded.drain());
+    this.#encodedLength = this.#writingLength = 0;
     this.#conn.close();
     this.#waiters.look();
     for (const resolve of this.#unlessGone) resolve();
@@ -191,17 +199,29 @@ export class Connection {
     this.#reader.closed.catch(() => {});
   }
 
+  #encode(): void {
+    const bytes = encoder.encode(this.#unsent);
+    this.#unsent = "";
+    this.#encoded.push(bytes);
+    this.#encodedLength += bytes.length;
+  }
+
   async #flush(): Promise<void> {
-    while (this.#unsent !== "") {
-      const text = this.#unsent;
-      this.#unsent = "";
-      this.#writingLength = text.length;
-      const spare = text.length * MAX_BYTES_PER_UNIT <= SPARE_BUFFER_BYTES
-        ? spareBuffers.pop() ?? new Uint8Array(SPARE_BUFFER_BYTES)
-        : undefined;
-      let rest = spare === undefined
-        ? encoder.encode(text)
-        : spare.subarray(0, encoder.encodeInto(text, spare).written);
+    while (this.unsent > 0) {
+      let spare: Uint8Array | undefined;
+      if (this.#encoded.length === 0) {
+        if (this.#unsent.length * MAX_BYTES_PER_UNIT > SPARE_BUFFER_BYTES) this.#encode();
+        else spare = spareBuffers.pop() ?? new Uint8Array(SPARE_BUFFER_BYTES);
+      }
+      let rest: Uint8Array;
+      if (spare === undefined) {
+        rest = this.#encoded.shift()!;
+        this.#encodedLength -= rest.length;
+      } else {
+        rest = spare.subarray(0, encoder.encodeInto(this.#unsent, spare).written);
+        this.#unsent = "";
+      }
+      this.#writingLength = rest.length;
       try {
         while (rest.length > 0) {
           const count = await this.#conn.write(rest);

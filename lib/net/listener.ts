@@ -45,6 +45,7 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #served = new Map<Connection, Promise<void>>();
   readonly #refused = new Set<Connection>();
+  #lingering = () => 0;
   #closing = false;
   #pause: { timer: ReturnType<typeof setTimeout>; resolve: () => void } | undefined;
   #accepting: Promise<void> | undefined;
@@ -62,8 +63,13 @@ export class Listener {
     this.address = formatAddress({ host: options.host, port: this.#listener.addr.port });
   }
 
-  /** Begins to take connections, and has each served. */
-  start(serve: Serve): void {
+  /**
+   * Begins to take connections, and has each served.
+   *
+   * @param lingering How many that have ended count all the same, since what they asked is in hand.
+   */
+  start(serve: Serve, lingering: () => number = () => 0): void {
+    this.#lingering = lingering;
     this.#accepting = this.#accept(serve);
   }
 
@@ -134,7 +140,7 @@ export class Listener {
       conn.close();
       return;
     }
-    if (this.#served.size >= maxConnections) {
+    if (this.#served.size + this.#lingering() >= maxConnections) {
       this.#refuse(connection);
       return;
     }

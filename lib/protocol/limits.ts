@@ -74,10 +74,15 @@ export const MAX_SESSION_UNSENT_BYTES = 1024 * 1024;
 export const DEAF_MS = 250;
 /** Unsent bytes at which a server closes any session. */
 export const MAX_SESSION_BACKLOG_BYTES = 32 * 1024 * 1024;
-/** Requests in line at which a server closes a session: all that a proxy's clients may have. */
-export const MAX_SESSION_REQUESTS = 1024 * 1024;
-/** Indices of those requests at which it does. */
-export const MAX_SESSION_INDICES = 16 * 1024 * 1024;
+/**
+ * What the requests in line, and the unsent bytes and unanswered invalidations of all sessions, may
+ * take up of a server's memory; over it, the session that takes up most is closed.
+ */
+export const MAX_SESSIONS_BYTES = 128 * 1024 * 1024;
+/** What a session may take up that is not closed for it. */
+export const MAX_SMALL_SESSION_BYTES = 64 * 1024;
+/** What the requests in line may take up before clients that have some there are no longer read. */
+export const MAX_CLIENTS_LINE_BYTES = 32 * 1024 * 1024;
 /** Unsent bytes at which a proxy that is asked to drop entries gives the server up. */
 export const MAX_UPSTREAM_UNSENT_BYTES = 16 * 1024 * 1024;
 /** Unanswered invalidations at which a server closes a session. */

@@ -36,22 +36,14 @@ export class IndexSet {
     }
   }
 
-  /** Adds every index of the table. */
-  fill(): void {
-    this.#words = new Uint32Array(Math.ceil(this.#size / 32)).fill(0xffffffff);
-    // What stands beyond the last index is no entry's.
-    if (this.#size % 32 > 0) this.#words[this.#words.length - 1] = 2 ** (this.#size % 32) - 1;
-    this.#count = this.#size;
-  }
-
-  /** Adds those of another set of the same table. */
-  addAll(other: IndexSet): void {
-    if (other.#words === undefined) return;
-    const words = this.#words ??= new Uint32Array(Math.ceil(this.#size / 32));
-    this.#count = 0;
-    for (let i = 0; i < words.length; i++) {
-      words[i]! |= other.#words[i]!;
-      for (let rest = words[i]!; rest !== 0; rest &= rest - 1) this.#count++;
+  /** Calls `take` for each index in it, the least first. */
+  each(take: (index: number) => void): void {
+    const words = this.#words ?? [];
+    for (let at = 0; at < words.length; at++) {
+      // The lowest bit that is set, each time: a word without any costs one look.
+      for (let rest = words[at]!; rest !== 0; rest &= rest - 1) {
+        take(at * 32 + 31 - Math.clz32(rest & -rest));
+      }
     }
   }
 

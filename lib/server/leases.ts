@@ -5,146 +5,87 @@
  */
 
 import type { Connection } from "../net/connection.ts";
-import { Fifo } from "../net/fifo.ts";
-import {
-  DEAF_MS,
-  MAX_LAPSED_TERMS,
-  MAX_SESSION_BACKLOG_BYTES,
-  MAX_SESSION_UNSENT_BYTES,
-  MAX_UNANSWERED_INVALIDATIONS,
-  SHUTDOWN_MS,
-} from "../protocol/limits.ts";
-import type { Reply } from "../protocol/message.ts";
-import { IndexSet } from "./index_set.ts";
+import { MAX_LAPSED_TERMS, SHUTDOWN_MS } from "../protocol/limits.ts";
+import { DisconnectedHoldings } from "./disconnected_holdings.ts";
+import type { ConnectionOrder } from "./line.ts";
+import { type Asking, Session } from "./session.ts";
+import { SessionBudget } from "./session_budget.ts";
 
-/** An invalidation that was sent. */
-interface Asking {
-  ind: readonly number[] | undefined;
-  /** Until when it is waited for, by the monotonic clock. */
-  readonly until: number;
-  /** Called when it is answered or no longer waited for; `undefined` from then on. */
-  done: (() => void) | undefined;
-  timer: ReturnType<typeof setTimeout> | undefined;
-}
-
-/** A subscribed connection: a proxy's. */
-export class Session {
-  /** The connection; `undefined` where it has ended: for those kept as one who have left. */
-  readonly connection: Connection | undefined;
-  /** What it holds. */
-  readonly held: IndexSet;
-  /** When its lease is over, by the monotonic clock. */
-  leaseEnd = -Infinity;
-  /** Invalidations it has not answered, the oldest first. */
-  readonly unanswered = new Fifo<Asking>();
-  /** Whether its connection has ended. */
-  left = false;
-  /** For when its lease has been over for too long; once it has left, for when it is over. */
-  timer: ReturnType<typeof setTimeout> | undefined;
-
-  #watch: ReturnType<typeof setTimeout> | undefined;
-
-  /** Makes one that holds nothing, without a lease. */
-  constructor(connection: Connection | undefined, tableSize: number) {
-    this.connection = connection;
-    this.held = new IndexSet(tableSize);
-  }
-
-  /** Sends a message. A session that is deaf is closed: its stream is read whatever it does not. */
-  send(message: Reply): void {
-    const connection = this.connection!;
-    connection.send(message);
-    if (connection.unsent <= MAX_SESSION_UNSENT_BYTES) return;
-    if (connection.unsent > MAX_SESSION_BACKLOG_BYTES) return connection.close();
-    // Much may be said in one step; deaf is who takes nothing of it.
-    const { taken } = connection;
-    this.#watch ??= setTimeout(() => {
-      this.#watch = undefined;
-      const deaf = connection.unsent > MAX_SESSION_UNSENT_BYTES && connection.taken === taken;
-      if (deaf) connection.close();
-    }, DEAF_MS);
-  }
-
-  /** Ends what was begun for it. */
-  end(): void {
-    clearTimeout(this.timer);
-    clearTimeout(this.#watch);
-  }
+/** What leases need to know. */
+export interface LeasesOptions {
+  /** The term of a lease, in milliseconds. */
+  readonly termMs: number;
+  /** How many entries the table has. */
+  readonly tableSize: number;
+  /** What the operations in line take up, in bytes of memory. */
+  readonly lineBytes: () => number;
+  /** Told why a session is closed. */
+  readonly log: (sentence: string) => void;
 }
 
 /** All sessions, and what they hold. */
 export class Leases {
   /** The term of a lease, in milliseconds. */
   readonly termMs: number;
-  readonly #tableSize: number;
+  /** How much all sessions may take up. */
+  readonly budget: SessionBudget;
+  readonly #options: LeasesOptions;
+  /** Those that are connected and have not given their lease back. */
   readonly #sessions = new Set<Session>();
-  /** Those whose connections have ended while they held something, as one. */
-  readonly #gone: Session;
+  readonly #disconnected: DisconnectedHoldings;
+  /** What waits for the leases of those who are disconnected. */
+  readonly #outwaiting = new Set<Asking>();
 
-  /** Makes it for a table of `tableSize` entries. */
-  constructor(termMs: number, tableSize: number) {
-    this.termMs = termMs;
-    this.#tableSize = tableSize;
-    this.#gone = new Session(undefined, tableSize);
-    this.#gone.left = true;
+  /** Makes it; nobody has a lease. */
+  constructor(options: LeasesOptions) {
+    this.termMs = options.termMs;
+    this.#options = options;
+    this.#disconnected = new DisconnectedHoldings(options.tableSize);
+    this.budget = new SessionBudget(this.#sessions, options.lineBytes);
   }
 
   /** Grants a lease to a connection, or renews it. */
-  grant(connection: Connection, session?: Session): Session {
-    session ??= new Session(connection, this.#tableSize);
-    this.#sessions.add(session);
-    session.leaseEnd = performance.now() + this.termMs;
-    this.#arm(session, (1 + MAX_LAPSED_TERMS) * this.termMs, () => connection.close());
-    return session;
+  grant(connection: Connection, order: ConnectionOrder, session?: Session): Session {
+    const { tableSize, log } = this.#options;
+    const granted: Session = session ?? new Session({
+      connection,
+      order,
+      tableSize,
+      log,
+      grown: () => this.budget.check(granted),
+    });
+    this.#sessions.add(granted);
+    granted.leaseEnd = performance.now() + this.termMs;
+    granted.closeAfter(
+      (1 + MAX_LAPSED_TERMS) * this.termMs,
+      `its lease has been over for ${MAX_LAPSED_TERMS} terms`,
+    );
+    return granted;
   }
 
   /** A server before this one has ended with leases out: what they held is held for `ms` more. */
   inherit(ms: number): void {
-    const session = new Session(undefined, this.#tableSize);
-    session.held.fill();
-    session.leaseEnd = performance.now() + ms;
-    this.leave(session);
+    this.#disconnected.addAll(performance.now() + ms);
   }
 
   /** Takes a lease back: nothing is held under it any more. */
   giveBack(session: Session): void {
-    session.end();
+    this.#remove(session);
     session.leaseEnd = -Infinity;
     session.held.delete(undefined);
-    this.#sessions.delete(session);
-    for (const asking of session.unanswered) this.#settle(session, asking);
+    for (const asking of session.unanswered) this.#settle(asking);
   }
 
-  /**
-   * The session's connection has ended: what it holds is held until its lease is over. All such
-   * sessions are kept as one, until the last of their leases is, so that it does not matter how many
-   * come and go: a write waits longer for it, but no longer than a term.
-   */
-  leave(session: Session): void {
-    session.left = true;
-    const { held, leaseEnd } = session;
-    const gone = this.#gone;
-    if (leaseEnd > performance.now() && held.count > 0) {
-      if (gone.held.count === 0) gone.leaseEnd = leaseEnd;
-      gone.leaseEnd = Math.max(gone.leaseEnd, leaseEnd);
-      gone.held.addAll(held);
-      this.#sessions.add(gone);
-      this.#forget();
-    }
-    session.end();
-    this.#sessions.delete(session);
+  /** The session's connection has ended: what it holds is held until its lease is over. */
+  disconnect(session: Session): void {
+    if (!this.#sessions.has(session)) return;
+    this.#disconnected.add(session.held, session.leaseEnd);
+    this.#remove(session);
   }
 
-  /** Forgets those who have left when the last of their leases is over; a timer may come early. */
-  #forget(): void {
-    const left = this.#gone.leaseEnd - performance.now();
-    if (left <= 0) this.giveBack(this.#gone);
-    else this.#arm(this.#gone, left, () => this.#forget());
-  }
-
-  /** Makes a session a holder of these indices, as long as it is subscribed. */
+  /** Makes a session a holder of these indices, as long as it has not given its lease back. */
   hold(session: Session, ind: readonly number[]): void {
-    if (!session.left && this.#sessions.has(session)) session.held.add(ind);
+    if (this.#sessions.has(session)) session.held.add(ind);
   }
 
   /** Whether nothing at all is held. */
@@ -157,7 +98,7 @@ export class Leases {
     for (const session of this.#sessions) {
       if (session !== own && session.held.meets(ind)) return true;
     }
-    return false;
+    return this.#disconnected.end(ind) > performance.now();
   }
 
   /**
@@ -174,17 +115,15 @@ export class Leases {
     const holders = [...this.#sessions].filter((session) =>
       session !== own && session.held.meets(ind)
     );
-    this.#askAll(holders, ind, done);
+    this.#askAll(holders, ind, this.#disconnected.end(ind), done);
   }
 
   /** Asks every session to drop all, whatever it holds; otherwise as {@linkcode invalidate}. */
   invalidateAll(done: () => void): void {
-    // Whose lease outlasts the end is not worth waiting for: they cannot answer any more.
-    const last = performance.now() + SHUTDOWN_MS;
-    const asked = [...this.#sessions].filter(({ left, leaseEnd, held }) =>
-      !left || (held.count > 0 && leaseEnd <= last)
-    );
-    this.#askAll(asked, undefined, done);
+    const end = this.#disconnected.end(undefined);
+    // Leases that outlast the end of this server are not worth waiting for.
+    const outwaited = end <= performance.now() + SHUTDOWN_MS;
+    this.#askAll([...this.#sessions], undefined, outwaited ? end : -Infinity, done);
   }
 
   /**
@@ -195,62 +134,66 @@ export class Leases {
   answered(session: Session): boolean {
     const asking = session.unanswered.shift();
     if (asking === undefined) return false;
-    this.#settle(session, asking);
+    this.#settle(asking);
     return true;
-  }
-
-  #askAll(sessions: Session[], ind: readonly number[] | undefined, done: () => void): void {
-    // One more than there are, so that it is not called before this returns.
-    let pending = sessions.length + 1;
-    const one = () => {
-      if (--pending === 0) done();
-    };
-    for (const session of sessions) {
-      this.#ask(session, ind?.filter((index) => session.held.has(index)), one);
-    }
-    queueMicrotask(one);
-  }
-
-  #ask(session: Session, ind: readonly number[] | undefined, done: () => void): void {
-    const asking: Asking = { ind, until: session.leaseEnd, done, timer: undefined };
-    if (!session.left) {
-      session.unanswered.push(asking);
-      session.send({ op: "INV", ind });
-      if (session.unanswered.length > MAX_UNANSWERED_INVALIDATIONS) session.connection!.close();
-    }
-    this.#await(session, asking);
-  }
-
-  /** Waits until the lease, as it stood when INV was sent, is over; a timer may come early. */
-  #await(session: Session, asking: Asking): void {
-    const left = asking.until - performance.now();
-    if (left > 0) {
-      asking.timer = setTimeout(() => this.#await(session, asking), Math.ceil(left));
-    } else {
-      session.connection?.tell("[lease over: INV is no longer waited for]", false);
-      this.#settle(session, asking);
-    }
-  }
-
-  /** The holding ends, unless it has: an answer that is no longer waited for ends nothing. */
-  #settle(session: Session, asking: Asking): void {
-    if (asking.done === undefined) return;
-    clearTimeout(asking.timer);
-    // Who has left since with a longer lease was asked on a connection, and holds on beside those.
-    if (!session.left || session.leaseEnd <= asking.until) session.held.delete(asking.ind);
-    asking.done();
-    // Its place is still to be answered; nothing else of it is kept.
-    asking.done = undefined;
-    asking.ind = [];
   }
 
   /** Forgets all. */
   close(): void {
     for (const session of [...this.#sessions]) this.giveBack(session);
+    for (const asking of this.#outwaiting) this.#settle(asking);
   }
 
-  #arm(session: Session, ms: number, then: () => void): void {
-    clearTimeout(session.timer);
-    session.timer = setTimeout(then, Math.ceil(ms));
+  #askAll(
+    sessions: Session[],
+    ind: readonly number[] | undefined,
+    disconnectedEnd: number,
+    done: () => void,
+  ): void {
+    // One more for those who are disconnected, so that it is not called before this returns.
+    let pending = sessions.length + 1;
+    const one = () => {
+      if (--pending === 0) done();
+    };
+    for (const session of sessions) {
+      const held = ind?.filter((index) => session.held.has(index));
+      const asking = { session, ind: held, until: session.leaseEnd, done: one, timer: undefined };
+      session.ask({ op: "INV", ind: held }, asking);
+      this.#outwait(asking);
+    }
+    if (disconnectedEnd <= performance.now()) return queueMicrotask(one);
+    const asking = { session: undefined, ind, until: disconnectedEnd, done: one, timer: undefined };
+    this.#outwaiting.add(asking);
+    this.#outwait(asking);
+  }
+
+  /** Waits until the lease, as it stood when INV was sent, is over; a timer may come early. */
+  #outwait(asking: Asking): void {
+    const ms = asking.until - performance.now();
+    if (ms > 0) {
+      asking.timer = setTimeout(() => this.#outwait(asking), Math.ceil(ms));
+    } else {
+      asking.session?.tell("[lease over: INV is no longer waited for]");
+      this.#settle(asking);
+    }
+  }
+
+  /** The holding ends, unless it has: an answer that is no longer waited for ends nothing. */
+  #settle(asking: Asking): void {
+    if (asking.done === undefined) return;
+    clearTimeout(asking.timer);
+    // Of those who are disconnected each holding ends with its lease, and by nothing else.
+    asking.session?.held.delete(asking.ind);
+    asking.done();
+    // Its place is still to be answered; nothing else of it is kept.
+    asking.done = undefined;
+    asking.ind = [];
+    this.#outwaiting.delete(asking);
+  }
+
+  #remove(session: Session): void {
+    session.end();
+    this.#sessions.delete(session);
+    this.budget.remove(session);
   }
 }

@@ -13,7 +13,21 @@
 
 import { Fifo } from "../net/fifo.ts";
 import { Waiters } from "../net/waiters.ts";
-import { MAX_OUTSTANDING_INDICES, MAX_OUTSTANDING_REQUESTS } from "../protocol/limits.ts";
+import {
+  MAX_CLIENTS_LINE_BYTES,
+  MAX_OUTSTANDING_INDICES,
+  MAX_OUTSTANDING_REQUESTS,
+} from "../protocol/limits.ts";
+
+/** What an operation in line takes up, without its indices, in bytes of memory: an estimate. */
+const OPERATION_BYTES = 256;
+/** What an index of it does, until the reply is sent. */
+const INDEX_BYTES = 32;
+
+/** What operations in line take up, in bytes of memory: an estimate. */
+export function bytesInLine(operations: number, indices: number): number {
+  return operations * OPERATION_BYTES + indices * INDEX_BYTES;
+}
 
 /** The operations of one connection that are in line. */
 export class ConnectionOrder {
@@ -75,6 +89,8 @@ export interface Conductor {
 export class Line {
   readonly #conductor: Conductor;
   #length = 0;
+  /** How many indices those in line have. */
+  #indices = 0;
   #arrivals = 0;
   /** The last in line by index. Not a Map: its discarded tables, small and many, outlive the young. */
   readonly #tails: (Operation | undefined)[];
@@ -118,12 +134,30 @@ export class Line {
     order.length++;
     order.indices += ind?.length ?? 0;
     this.#length++;
+    this.#indices += ind?.length ?? 0;
     if (operation.blockers === 0) this.#unblocked(operation);
   }
 
   /** How many are in line. */
   get length(): number {
     return this.#length;
+  }
+
+  /** What those in line take up, in bytes of memory: an estimate. */
+  get bytes(): number {
+    return bytesInLine(this.#length, this.#indices);
+  }
+
+  /**
+   * Resolves when a client may add one more; `undefined` where it may now. One that has none in line
+   * always may, however many others have: it may be about to ask for a lease.
+   */
+  room(order: ConnectionOrder): Promise<void> | undefined {
+    return this.#hasRoom(order) ? undefined : this.#waiters.until(() => this.#hasRoom(order));
+  }
+
+  #hasRoom(order: ConnectionOrder): boolean {
+    return order.length === 0 || this.bytes <= MAX_CLIENTS_LINE_BYTES;
   }
 
   /** Resolves when nothing is in line. */
@@ -226,10 +260,12 @@ export class Line {
     // Nothing that is done keeps what came later: the collector would carry a whole chain along.
     operation.next = operation.followers = undefined;
     this.#leave(operation);
+    const indices = operation.ind?.length ?? 0;
     this.#length--;
+    this.#indices -= indices;
     if (order.last === operation) order.last = undefined;
     order.length--;
-    order.indices -= operation.ind?.length ?? 0;
+    order.indices -= indices;
     order.waiters.look();
     for (const follower of followers ?? []) {
       if (--follower.blockers === 0) this.#unblocked(follower);

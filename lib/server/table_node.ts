@@ -18,6 +18,8 @@ export class TableNode implements Conductor {
   readonly leases: Leases;
   /** The operations that wait. */
   readonly line: Line;
+  /** How many connections have ended and still have operations in line. */
+  lingering = 0;
   readonly #store: Store;
   readonly #log: (sentence: string) => void;
   readonly #failure = Promise.withResolvers<Error>();
@@ -30,8 +32,13 @@ export class TableNode implements Conductor {
     this.table = opened.table;
     this.#store = opened.store;
     this.#log = log;
-    this.leases = new Leases(leaseMs, this.table.size);
     this.line = new Line(this.table.size, this);
+    this.leases = new Leases({
+      termMs: leaseMs,
+      tableSize: this.table.size,
+      lineBytes: () => this.line.bytes,
+      log,
+    });
     const { leasedMs } = opened;
     this.#store.setTerm(Math.max(leaseMs, leasedMs));
     if (leasedMs === 0) return;

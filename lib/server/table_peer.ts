@@ -5,7 +5,7 @@
  */
 
 import { errorReply } from "../protocol/error.ts";
-import { MAX_INDICES, MAX_SESSION_INDICES, MAX_SESSION_REQUESTS } from "../protocol/limits.ts";
+import { MAX_INDICES } from "../protocol/limits.ts";
 import {
   type ErrorReply,
   readReply,
@@ -16,7 +16,7 @@ import {
 import { checkIndices } from "../protocol/parse.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Peer } from "../net/serve.ts";
-import type { Session } from "./leases.ts";
+import type { Session } from "./session.ts";
 import { ConnectionOrder, Operation } from "./line.ts";
 import type { TableNode } from "./table_node.ts";
 
@@ -43,23 +43,24 @@ export class TablePeer implements Peer {
     if (request.op === "SUB") return this.#subscribe(request);
     if (request.op === "INV" && this.#acknowledge()) return;
     if (this.#node.ending) return;
-    // More than all clients of a proxy may have outstanding together.
-    const { length, indices } = this.order;
-    if (length > MAX_SESSION_REQUESTS || indices > MAX_SESSION_INDICES) this.#connection.close();
-    if (this.#connection.closed) return;
+    if (this.closed) return;
     const { line } = this.#node;
     const operation = this.#refusal(request) ?? request;
     const ind = touched(operation);
     const writes = operation.op === "PUT" || operation.op === "CLR";
     if (!writes && line.isClear(this.order, ind)) this.send(this.perform(operation));
-    else line.take(new TableOperation(this, operation, ind, writes));
+    else {
+      line.take(new TableOperation(this, operation, ind, writes));
+      if (this.session !== undefined) this.#node.leases.budget.check(this.session);
+    }
   }
 
   /** A session is always read: the answer to an INV may be next. */
   room(): Promise<void> | undefined {
     if (this.session !== undefined) return undefined;
-    if (!this.order.hasRoom()) return this.order.waiters.until(() => this.order.hasRoom());
-    return this.#connection.room();
+    const { order } = this;
+    if (!order.hasRoom()) return order.waiters.until(() => order.hasRoom());
+    return this.#node.line.room(order) ?? this.#connection.room();
   }
 
   /** Whether none of its operations is in line, and it has no running lease. */
@@ -74,7 +75,16 @@ export class TablePeer implements Peer {
 
   /** The connection is over. Its operations in line go on. */
   left(): void {
-    if (this.session !== undefined) this.#node.leases.leave(this.session);
+    if (this.order.length > 0) {
+      this.#node.lingering++;
+      this.settled().then(() => this.#node.lingering--);
+    }
+    if (this.session !== undefined) this.#node.leases.disconnect(this.session);
+  }
+
+  /** Whether its connection was closed, or found broken, so that nobody hears a reply. */
+  get closed(): boolean {
+    return this.#connection.closed;
   }
 
   /** Has a request take effect. */
@@ -117,7 +127,7 @@ export class TablePeer implements Peer {
       if (this.session !== undefined) leases.giveBack(this.session);
       this.send({ op: "SUB", grant: undefined });
     } else if (!this.#node.ending) {
-      this.session = leases.grant(this.#connection, this.session);
+      this.session = leases.grant(this.#connection, this.order, this.session);
       this.#connection.peerRole = "proxy";
       this.send({ op: "SUB", grant: { termMs: leases.termMs, size: table.size } });
     }
@@ -186,6 +196,8 @@ export class TableOperation extends Operation {
   }
 
   override perform(): void {
+    // A read has no effect but its reply, which may be long.
+    if (!this.writes && this.peer.closed) return;
     this.#reply = this.peer.perform(this.#request);
   }
 
@@ -195,6 +207,6 @@ export class TableOperation extends Operation {
   }
 
   override answer(): void {
-    this.peer.send(this.#reply!);
+    if (this.#reply !== undefined) this.peer.send(this.#reply);
   }
 }

@@ -56,7 +56,10 @@ export class TableServer implements AsyncDisposable {
   private constructor(listener: Listener, node: TableNode, idleMs: number | undefined) {
     this.#listener = listener;
     this.#node = node;
-    listener.start((connection) => serve(connection, new TablePeer(connection, node), idleMs));
+    listener.start(
+      (connection) => serve(connection, new TablePeer(connection, node), idleMs),
+      () => node.lingering,
+    );
     node.failure.then(() => this.#abandon());
   }
 
