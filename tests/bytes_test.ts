@@ -114,16 +114,39 @@ for (const [name, open] of TARGETS) {
     assertEquals(await oneReply(target.address, "OP=GET;IND=1;"), "OP=GET;IND=1;DATA=0;");
   });
 
-  Deno.test(`${name} lets no request of HTTP reach the table`, async () => {
+  Deno.test(`${name} lets no browser reach the table, whatever a page has it send`, async () => {
     await using target = await open();
-    const body = "OP=PUT;IND=1;DATA=9;\nOP=PUT;IND=1;DATA=9;\n";
-    for (const method of ["GET", "POST", "PUT", "OPTIONS"]) {
+    const put = "OP=PUT;IND=1;DATA=9;";
+    const body = `${put}\n${put}\n`;
+    const http = "this is no HTTP server", tls = "this node speaks no TLS";
+    const rows: [reason: string, sent: string | Uint8Array, message: string][] = [
+      ...["GET", "POST", "PUT", "OPTIONS", "FOO", "patch", "PROPFIND", "QUERY", "OP", "!~"].map((
+        method,
+      ): [string, string, string] => [
+        `the method ${method}`,
+        `${method} / HTTP/1.1\r\nHost: a:6001\r\n\r\n${body}`,
+        http,
+      ]),
+      ["a target that is a message", `GET /?x=1;${put}y= HTTP/1.1\r\n\r\n${body}`, http],
+      ["blanks as lenient servers take them", ` FOO\t/  HTTP/1.1\r\n${body}`, http],
+      ["a header", `Host: a:6001\r\n\r\n${body}`, http],
+      ["a header that no request line stood before", `X-Anything:1\n${body}`, http],
+      ["a WebSocket", `GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n${body}`, http],
+      ["HTTP/2", `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${body}`, http],
+      // A server that a page may have spoken to before chooses bytes of it: the ticket of a session.
+      ["TLS, with a newline of its own", clientHello(`\n${body}`), "the line is not UTF-8"],
+      ["TLS, all of it UTF-8", `\x16\x03\x01\x02\0\x01\n${body}`, tls],
+      ["TURN, as WebRTC does", stun(`\n${body}`), "the line is not UTF-8"],
+    ];
+    for (const [reason, sent, message] of rows) {
       await using wire = await Wire.connect(target.address);
-      await wire.send(`OP=GET;IND=1;\n${method} / HTTP/1.1\r\nHost: localhost\r\n\r\n${body}`);
+      const bytes = typeof sent === "string" ? encoder.encode(sent) : sent;
+      // In one write, so that what stands behind it is there when it is read.
+      await wire.send(new Uint8Array([...encoder.encode("OP=GET;IND=1;\n"), ...bytes]));
       assertEquals(
         await wire.rest(),
-        "OP=GET;IND=1;DATA=0;\nOP=ERR;DATA=400;MSG=this is no HTTP server;\n",
-        method,
+        `OP=GET;IND=1;DATA=0;\nOP=ERR;DATA=400;MSG=${message};\n`,
+        reason,
       );
     }
     assertEquals(await oneReply(target.address, "OP=GET;IND=1;"), "OP=GET;IND=1;DATA=0;");
@@ -245,6 +268,18 @@ async function oneReply(address: string, request: string): Promise<string> {
   return await wire.line();
 }
 
+/** The beginning of TLS as a browser says it, up to the ticket of a session, and the ticket. */
+function clientHello(ticket: string): Uint8Array {
+  const head = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, ...new Uint8Array(32).fill(0x41), 32];
+  return new Uint8Array([...head, ...encoder.encode(ticket)]);
+}
+
+/** A request to a TURN server over TCP, up to what a page may choose, and that. */
+function stun(username: string): Uint8Array {
+  const head = [0, 3, 0, 64, 0x21, 0x12, 0xa4, 0x42, ...new Uint8Array(12).fill(0x41), 0, 6, 0, 40];
+  return new Uint8Array([...head, ...encoder.encode(username)]);
+}
+
 /** A source of integers below `2 ** 32` that are the same for the same seed (Marsaglia's xorshift). */
 function random(seed: number): (below: number) => number {
   let state = (seed | 0) || 1;
@@ -288,7 +323,7 @@ function randomLines(seed: number, count: number): Uint8Array[] {
 function closes(line: Uint8Array): boolean {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(line);
-    return /^(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|PATCH|PRI) [/*h]|^CONNECT /.test(text);
+    return /^[!#-'*+.^-`|~\w-]+(?::|[\s]+[^\s=][^]*\sHTTP\/\d)/.test(text);
   } catch {
     return true;
   }

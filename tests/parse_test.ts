@@ -1,7 +1,7 @@
 /** The forms in which a message is taken, and those in which it is refused, row by row. */
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { format } from "../lib/protocol/format.ts";
-import { beginsAsHttp } from "../lib/protocol/http.ts";
+import { otherProtocol } from "../lib/protocol/http.ts";
 import { TableError } from "../lib/protocol/error.ts";
 import {
   MAX_ADD_INDICES,
@@ -461,35 +461,142 @@ Deno.test("parseRequest works on a line of 64 KiB of the worst shapes", () => {
   }
 });
 
-Deno.test("beginsAsHttp knows the request lines of HTTP, and no request of a table", () => {
-  const rows: [line: string, http: boolean][] = [
-    ["GET / HTTP/1.1", true],
-    ["GET /", true],
-    ["HEAD / HTTP/1.1", true],
-    ["POST /x HTTP/1.1", true],
-    ["PUT / HTTP/1.0", true],
-    ["DELETE / HTTP/1.1", true],
-    ["OPTIONS * HTTP/1.1", true],
-    ["OPTIONS / HTTP/1.1", true],
-    ["TRACE / HTTP/1.1", true],
-    ["PATCH / HTTP/1.1", true],
-    ["CONNECT 127.0.0.1:6001 HTTP/1.1", true],
-    ["GET http://127.0.0.1:6001/ HTTP/1.1", true],
-    ["PRI * HTTP/2.0", true],
-    ["GET=/;OP=CLR;", false],
-    ["GET = /;OP=CLR;", false],
-    ["OP=GET;IND=1;", false],
-    [" GET / HTTP/1.1", false],
-    ["GET", false],
-    ["GET ", false],
-    ["get / HTTP/1.1", false],
-    ["", false],
+Deno.test("otherProtocol knows the lines of HTTP and TLS, and no request of a table", () => {
+  const http = "this is no HTTP server", tls = "this node speaks no TLS";
+  const rows: [line: string, message: string | undefined][] = [
+    ["GET / HTTP/1.1", http],
+    ["HEAD / HTTP/1.1", http],
+    ["POST /x HTTP/1.1", http],
+    ["PUT / HTTP/1.0", http],
+    ["OPTIONS * HTTP/1.1", http],
+    ["CONNECT 127.0.0.1:6001 HTTP/1.1", http],
+    ["GET http://127.0.0.1:6001/ HTTP/1.1", http],
+    ["PRI * HTTP/2.0", http],
+    // Any token is a method.
+    ["FOO / HTTP/1.1\r", http],
+    ["patch / HTTP/1.1", http],
+    ["PROPFIND / HTTP/1.1", http],
+    ["QUERY / HTTP/1.1", http],
+    ["OP / HTTP/1.1", http],
+    ["!#$%&'*+-.^_`|~09azAZ / HTTP/1.1", http],
+    // What lenient servers take.
+    [" GET / HTTP/1.1", http],
+    ["GET\t/\tHTTP/1.1", http],
+    ["GET \v\f  /a b \r HTTP/1.1", http],
+    ["get / http/1.1 and more", http],
+    ["GET / HTTP/3", http],
+    // Each would be a message otherwise.
+    ["GET /?x=1;OP=PUT;IND=1;DATA=666;y= HTTP/1.1", http],
+    ["X /a=;OP=CLR;b= HTTP/1.1=", http],
+    // Headers, where they are no message.
+    ["Host: a:6001\r", http],
+    ["host:a", http],
+    ["X-Anything:", http],
+    ["Cookie: a=1", http],
+    ["Cookie: a=1; OP=POP", http],
+    ["Cookie: a=1; OP=CLR;", undefined],
+    ["x:y=1;OP=CLR;", undefined],
+    ["OP:GET;IND:1;", undefined],
+    ["ind : 1;", undefined],
+    ["MSG: hello", undefined],
+    ["no token: 1", undefined],
+    [": 1", undefined],
+    ["\x16\x03\x01\x02\0\x01", tls],
+    ["\x16\x03\x01=1;OP=CLR;", tls],
+    ["\x16", undefined],
+    ["GET=/;OP=CLR;", undefined],
+    ["GET = / HTTP/1.1;OP=CLR;", undefined],
+    ["OP =GET;IND=1;X= HTTP/1.1", undefined],
+    ["OP \t =GET;IND=1; HTTP/1.1=x", undefined],
+    ["OP=GET;IND=1;", undefined],
+    ["OP=GET / HTTP/1.1", undefined],
+    ["hello / HTTP 1", undefined],
+    ["hello HTTP/1.1", undefined],
+    ["GET", undefined],
+    ["GET /", undefined],
+    ["GET /HTTP/1.1", undefined],
+    ["", undefined],
   ];
-  for (const [line, http] of rows) {
-    assertEquals(beginsAsHttp(line), http, line);
-    assertEquals(beginsAsHttp(`OP=CLR;\n${line}`, 8), http, `${line} behind another line`);
+  for (const [line, message] of rows) {
+    assertEquals(otherProtocol(line)?.message, message, line);
+    const text = `OP=CLR;\n${line}\nOP=CLR; HTTP/1.1\n`;
+    const found = otherProtocol(text, 8, 8 + line.length)?.message;
+    assertEquals(found, message, `${line} between other lines`);
   }
-  for (const [reason, line] of takenRequests) assertEquals(beginsAsHttp(line), false, reason);
+  for (const [reason, line] of takenRequests) assertEquals(otherProtocol(line), undefined, reason);
+});
+
+/** Text of which HTTP is made, for values and names of which a table knows nothing. */
+const httpText = fc.array(
+  fc.oneof(
+    fc.constantFrom(
+      "GET",
+      "FOO",
+      "Host",
+      ":",
+      " ",
+      "\t",
+      "/",
+      "*",
+      "HTTP/1.1",
+      " HTTP/1.1",
+      "=",
+      "OP",
+    ),
+    fc.string({ unit: "binary", maxLength: 3 }),
+  ),
+  { maxLength: 8 },
+).map((parts) => parts.join("").replaceAll(/[;\n]/g, ""));
+
+const blanks = fc.constantFrom("", "", "", " ", "\t", "  ", " \t");
+
+/** The field of an unknown name, which is one word, with any value. */
+const unknownFields = fc.tuple(httpText, httpText)
+  .map(([name, value]) => [name.replaceAll(/[\s=]/g, "") || "X", value] as const)
+  .filter(([name]) => !/^(?:OP|IND|DATA|MSG)$/i.test(name) && !name.startsWith("\x16\x03"));
+
+/** The lines in which a request may be written: any order, letters, blanks, and unknown fields. */
+const requestLines = fc.tuple(
+  requests,
+  fc.array(unknownFields, { maxLength: 3 }),
+  fc.infiniteStream(blanks),
+  fc.infiniteStream(fc.nat()),
+).map(([request, unknown, blank, chance]) => {
+  const next = () => blank.next().value!, below = (n: number) => chance.next().value! % n;
+  const known = format(request).slice(0, -1).split(";").map((field) => field.split("=", 2));
+  const fields = [...known, ...unknown]
+    .map(([name, value]) => [below(2) ? name!.toLowerCase() : name!, value ?? ""])
+    .map(([name, value]) => `${next()}${name}${next()}=${next()}${value}${next()}`);
+  for (let i = fields.length; i > 1; i--) {
+    const other = below(i);
+    [fields[i - 1], fields[other]] = [fields[other]!, fields[i - 1]!];
+  }
+  const end = ["", ";", ";\r", ";; ;"][below(4)]!;
+  return { request, line: `${";".repeat(below(2))}${fields.join(";")}${end}` };
+});
+
+Deno.test("otherProtocol takes no request for another protocol's, however it is written", () => {
+  fc.assert(
+    fc.property(requestLines, ({ request, line }) => {
+      const taken = parseRequest(line);
+      assertEquals(taken.op === "ERR" ? `${line}: ${taken.message}` : taken, request);
+      assertEquals(otherProtocol(line), undefined, line);
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+Deno.test("otherProtocol refuses what parseRequest takes only where a name is no word", () => {
+  fc.assert(
+    fc.property(fc.tuple(httpText, requestLines, httpText), ([before, { line }, after]) => {
+      const text = `${before}${line}${after}`;
+      if (parseRequest(text).op === "ERR" || otherProtocol(text) === undefined) return;
+      // A method and the beginning of a target in one name; or a control character.
+      const words = /^[^=;]*[^=;\s]\s+[^=;\s]/.test(text);
+      assertEquals(words || text.startsWith("\x16\x03"), true, text);
+    }),
+    { numRuns: 5000 },
+  );
 });
 
 Deno.test("checkIndices names the first index outside the table", () => {

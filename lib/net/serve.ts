@@ -4,8 +4,8 @@
  * @module
  */
 
-import { beginsAsHttp } from "../protocol/http.ts";
-import { errorReply, TableError } from "../protocol/error.ts";
+import { TableError } from "../protocol/error.ts";
+import { otherProtocol } from "../protocol/http.ts";
 import type { ErrorReply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
 import type { Connection } from "./connection.ts";
@@ -88,10 +88,8 @@ async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Pr
       }
       end = lines.indexOf("\n", start);
       connection.tellLine(lines, start, end);
-      if (beginsAsHttp(lines, start)) {
-        peer.take(errorReply(400, "this is no HTTP server"));
-        return;
-      }
+      const refusal = otherProtocol(lines, start, end);
+      if (refusal !== undefined) return peer.take(refusal);
       peer.take(parseRequest(lines, start, end));
     }
   }
