@@ -28,7 +28,8 @@ export interface ConnectOptions {
  * @param address `host:port`.
  * @throws {TypeError} If the address is none.
  * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
- * @throws {Error} If nobody listens there, or does not within the time.
+ * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
+ * @throws {Error} If there is no connection within the time, or for another reason.
  */
 export async function connect(address: string, options: ConnectOptions): Promise<Connection> {
   const { host, port } = parseAddress(address);
@@ -42,11 +43,34 @@ export async function connect(address: string, options: ConnectOptions): Promise
   try {
     if (options.signal?.aborted) stop();
     const conn = await Deno.connect({ hostname: host, port, signal: connecting.signal });
-    return new Connection(conn, options.role, options.peerRole, options.trace);
+    if (meetsItself(conn)) {
+      conn.close();
+      throw new Deno.errors.ConnectionRefused("Connection refused (the socket met itself)");
+    }
+    return newConnection(conn, options);
   } catch (error) {
     throw connecting.signal.aborted ? connecting.signal.reason : error;
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", stop);
+  }
+}
+
+/**
+ * Whether a socket is its own peer. One that connects to a free port of those that the system gives
+ * out may be given that port as its own: TCP's simultaneous open then connects it to itself, and the
+ * echo of a write would be the right reply to it.
+ */
+function meetsItself({ localAddr, remoteAddr }: Deno.TcpConn): boolean {
+  return localAddr.port === remoteAddr.port && localAddr.hostname === remoteAddr.hostname;
+}
+
+function newConnection(conn: Deno.TcpConn, options: ConnectOptions): Connection {
+  try {
+    return new Connection(conn, options.role, options.peerRole, options.trace);
+  } catch (error) {
+    // Reset before its options could be set.
+    conn.close();
+    throw error;
   }
 }

@@ -58,6 +58,8 @@ export class Connection {
     this.#reader = lineStream(conn).getReader();
     // A reply is one small write, which must not wait for the acknowledgement of the one before.
     conn.setNoDelay(true);
+    // A peer that has vanished without a word is found out, after the time that the system sets.
+    conn.setKeepAlive(true);
   }
 
   /** The other side's address. */
