@@ -12,7 +12,14 @@
 import { COMMON_FLAGS, EXIT, runProgram } from "./lib/cli/program.ts";
 import { address, choice, UsageError, whole } from "./lib/cli/flags.ts";
 import { print, reportTrace } from "./lib/cli/output.ts";
-import { commandLine, COMMANDS_TEXT, replyForPeople, replyJson } from "./lib/client/commands.ts";
+import {
+  ANY_LINE,
+  commandLine,
+  commandsText,
+  replyForPeople,
+  replyJson,
+  TABLE_COMMANDS,
+} from "./lib/client/commands.ts";
 import { TableClient } from "./lib/client/table_client.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { format } from "./lib/protocol/format.ts";
@@ -36,7 +43,7 @@ const FLAGS = {
 const WORDS = `[command]
 
 Commands; without one a prompt, or the lines of standard input, pipelined:
-${COMMANDS_TEXT}`.trimEnd();
+${commandsText([...TABLE_COMMANDS, ANY_LINE])}`.trimEnd();
 
 async function main(): Promise<void> {
   await runProgram({
@@ -65,14 +72,36 @@ async function main(): Promise<void> {
     if (command !== undefined) {
       show(await client.send(command.line));
     } else if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) {
-      const { prompt } = await import("./lib/client/prompt.ts");
-      await prompt(client, (reply) => show(reply, replyForPeople), print);
+      const { Prompt } = await import("./lib/client/prompt.ts");
+      const prompt = new Prompt({
+        send: (line) => client.send(line),
+        show: (reply) => show(reply, replyForPeople),
+        write: print,
+      });
+      client.ended.then((why) => prompt.close(why));
+      atSignals((number) => {
+        status = 128 + number;
+        prompt.close();
+      });
+      prompt.say(`connected to ${client.address}; "help" shows the commands`);
+      await prompt.run();
     } else {
       const { sendPiped } = await import("./lib/client/piped.ts");
       await sendPiped(client, Deno.stdin.readable, show);
     }
     return status;
   });
+}
+
+/** The signals that end a program from outside; Windows has but the first. */
+const SIGNALS = [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const;
+
+/** Has `end` called at a signal, in place of an end on the spot that leaves the terminal raw. */
+function atSignals(end: (number: number) => void): void {
+  for (const [signal, number] of SIGNALS) {
+    if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
+    Deno.addSignalListener(signal, () => end(number));
+  }
 }
 
 if (import.meta.main) await main();

@@ -8,14 +8,34 @@ import { plain, quote } from "../protocol/error.ts";
 import { format } from "../protocol/format.ts";
 import type { InfReply, Reply } from "../protocol/message.ts";
 
-/** The commands, for people. */
-export const COMMANDS_TEXT = `  get 1,8       the data of those entries, in that order
-  put 7=4 8=5   writes those entries
-  add 7,8       the sum of 1 to 5 entries
-  clr           sets every entry to 0
-  inf           what the node holds
-  OP=GET;IND=1; any line with a "=" that is none of these is sent as it is
-`;
+/** A command, as people read of it. */
+export interface Command {
+  /** How it is used, its name first. */
+  readonly usage: string;
+  /** What it does. */
+  readonly what: string;
+}
+
+/** The commands of a table. */
+export const TABLE_COMMANDS: readonly Command[] = [
+  { usage: "get 1,8", what: "the data of those entries, in that order" },
+  { usage: "put 7=4 8=5", what: "writes those entries" },
+  { usage: "add 7,8", what: "the sum of 1 to 5 entries" },
+  { usage: "clr", what: "sets every entry to 0" },
+  { usage: "inf", what: "what the node holds" },
+];
+
+/** What is no command and is taken all the same. */
+export const ANY_LINE: Command = {
+  usage: "OP=GET;IND=1;",
+  what: 'any line with a "=" that is none of these is sent as it is',
+};
+
+/** Commands as a list for people, a line each. */
+export function commandsText(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ usage }) => usage.length));
+  return commands.map(({ usage, what }) => `  ${usage.padEnd(width)}  ${what}\n`).join("");
+}
 
 /** What stands between the items of a command, and what they are. */
 const APART = / ?, ?| /;
