@@ -9,8 +9,8 @@
  * @module
  */
 
-import { COMMON_FLAGS, EXIT, runProgram } from "./lib/cli/program.ts";
-import { address, choice, UsageError, whole } from "./lib/cli/flags.ts";
+import { COMMON_FLAGS, EXIT, type Program, runProgram, usage } from "./lib/cli/program.ts";
+import { address, choice, UsageError, type Values, whole } from "./lib/cli/flags.ts";
 import { print, reportTrace } from "./lib/cli/output.ts";
 import {
   ANY_LINE,
@@ -45,19 +45,26 @@ const WORDS = `[command]
 Commands; without one a prompt, or the lines of standard input, pipelined:
 ${commandsText([...TABLE_COMMANDS, ANY_LINE])}`.trimEnd();
 
+const PROGRAM: Program<Values<typeof FLAGS>> = {
+  name: "client",
+  what: "asks a proxy, or a server",
+  flags: FLAGS,
+  words: WORDS,
+  examples: [
+    ["deno task client get 1,8", "the data of two entries"],
+    ["deno task client --format json inf", "what the proxy holds"],
+    ["printf 'put 1=2\\nget 1\\n' | deno task client", "two commands"],
+  ],
+  addresses: ({ proxy }) => ({ proxy }),
+};
+
 async function main(): Promise<void> {
-  await runProgram({
-    name: "client",
-    what: "asks a proxy, or a server",
-    flags: FLAGS,
-    words: WORDS,
-    examples: [
-      ["deno task client get 1,8", "the data of two entries"],
-      ["deno task client --format json inf", "what the proxy holds"],
-      ["printf 'put 1=2\\nget 1\\n' | deno task client", "two commands"],
-    ],
-    addresses: ({ proxy }) => ({ proxy }),
-  }, async ({ proxy, timeout, format: form, trace }, words) => {
+  await runProgram(PROGRAM, async ({ proxy, timeout, format: form, trace }, words) => {
+    // As at the prompt; whatever help is wanted with.
+    if (words[0]?.trim().toLowerCase() === "help") {
+      print(usage(PROGRAM));
+      return EXIT.DONE;
+    }
     const command = words.length === 0 ? undefined : commandLine(words.join(" "));
     if (command !== undefined && command.line === undefined) throw new UsageError(command.mistake);
     const client = await TableClient.connect(proxy, {

@@ -5,7 +5,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { replyForPeople } from "../lib/client/commands.ts";
 import { CacheProxy, TableServer } from "../mod.ts";
-import { Child, client, command } from "./support/program.ts";
+import { Child, client, command, run } from "./support/program.ts";
 import { FakeServer } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -72,6 +72,14 @@ Deno.test("a client's --format json prints one object per reply", async () => {
     [["--format=json", "OP=SUB;"], '{"op":"SUB","data":[1000,10]}\n'],
     [["--format=json", "OP=SUB;DATA=0;"], '{"op":"SUB","data":[0]}\n'],
   ]);
+});
+
+Deno.test("a client's help is its usage text, whether or not anybody listens", async () => {
+  const usage = await run("client", ["--help"]);
+  for (const args of [["help"], ["HELP"], ["help", "get"], ["--format", "json", "help"]]) {
+    assertEquals(await run("client", args), usage, args.join(" "));
+  }
+  assertEquals([usage.code, usage.stderr], [0, ""]);
 });
 
 Deno.test("a client's --trace shows the messages on standard error, its replies apart", async () => {

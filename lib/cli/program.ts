@@ -87,7 +87,8 @@ export async function runProgram<V extends CommonValues>(
   Deno.exit(EXIT.DONE);
 }
 
-function usage<V extends CommonValues>(program: Program<V>): string {
+/** The usage text of a program. */
+export function usage<V extends CommonValues>(program: Program<V>): string {
   const { name, what, words, flags, examples } = program;
   const width = Math.max(...examples.map(([command]) => command.length));
   return `halfway-${name} ${config.version}: ${what}
