@@ -2,10 +2,11 @@
  * What the client's program sends and prints.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { replyForPeople } from "../lib/client/commands.ts";
 import { CacheProxy, TableServer } from "../mod.ts";
 import { Child, client, command, run } from "./support/program.ts";
+import { NOT_IN_MSG } from "./support/messages.ts";
 import { FakeServer } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -176,18 +177,58 @@ Deno.test("a client whose connection is lost while its input waits says so at on
   await proxy[Symbol.asyncDispose]();
 });
 
-Deno.test("a client shows no control character that a node sent", async () => {
+/** What steers a terminal or hides in it, and what is shown of it on standard error. */
+const HIDDEN = "a\x1b[31m\x9b\u200b\u200e\u061c\u202e\u2028\u{e0041}\ufe0fb";
+const ESCAPED =
+  "a\\u{1b}[31m\\u{9b}\\u{200b}\\u{200e}\\u{61c}\\u{202e}\\u{2028}\\u{e0041}\\u{fe0f}b";
+
+Deno.test("a client prints nothing of what a node sent that could steer a terminal or hide in it", async () => {
   await using proxy = FakeServer.listen();
-  const rows: [args: string[], stdout: string][] = [
-    [[], "OP=ERR;DATA=404;MSG=a·[31m·b;\n"],
-    [["--format", "json"], '{"op":"ERR","code":404,"message":"a·[31m·b"}\n'],
+  const shown = "a·[31m········b";
+  const [err, inf] = [`OP=ERR;DATA=404;MSG=${HIDDEN};`, `OP=INF;MSG=${HIDDEN};`];
+  const rows: [args: string[], reply: string, code: number, stdout: string][] = [
+    [[], err, 1, `OP=ERR;DATA=404;MSG=${shown};\n`],
+    [["--format", "json"], err, 1, `{"op":"ERR","code":404,"message":"${shown}"}\n`],
+    [[], inf, 0, `OP=INF;MSG=${shown};\n`],
+    [["--format", "json"], inf, 0, `{"op":"INF","ind":[],"data":[],"msg":"${shown}"}\n`],
   ];
-  for (const [args, stdout] of rows) {
-    const running = client(proxy.address, [...args, "get", "1"]);
-    const wire = await proxy.accept();
-    await wire.line();
-    await wire.send("OP=ERR;DATA=404;MSG=a\x1b[31m\x9bb;\n");
-    assertEquals(await running, { code: 1, stdout, stderr: "" });
+  for (const [args, reply, code, stdout] of rows) {
+    for (const [words, stdin] of [[["inf"], ""], [[], "inf\n"]] as const) {
+      const running = client(proxy.address, [...args, ...words], stdin);
+      const wire = await proxy.accept();
+      await wire.line();
+      await wire.send(`${reply}\n`);
+      assertEquals(await running, { code, stdout, stderr: "" });
+    }
+  }
+});
+
+Deno.test("a client's trace and its complaints show as text what could steer a terminal or hide in it", async () => {
+  await using proxy = FakeServer.listen();
+  const { address } = proxy;
+  const tracing = client(address, ["--trace", `OP=${HIDDEN};`]);
+  const wire = await proxy.accept();
+  await wire.line();
+  await wire.send(`OP=ERR;DATA=404;MSG=${HIDDEN};\n`);
+  const { stderr } = await tracing;
+  assertStringIncludes(stderr, ` OP=${ESCAPED};\n`);
+  assertStringIncludes(stderr, ` OP=ERR;DATA=404;MSG=${ESCAPED};\n`);
+
+  const rows: [args: string[], status: number, stderr: string][] = [
+    [[`get ${HIDDEN}`], 2, 'get takes indices: "a·[31m········b"; see --help'],
+    [[`--${HIDDEN}`], 2, `unknown flag: --${ESCAPED}; see --help`],
+    [["--timeout", HIDDEN], 2, `must be a whole number from 1 to 2147483647: "${ESCAPED}"`],
+    [["--proxy", `${HIDDEN} :1`], 2, `--proxy must be host:port: "${ESCAPED} :1"; see --help`],
+  ];
+  for (const [args, status, sentence] of rows) {
+    const ran = await run("client", args);
+    assertEquals([ran.code, ran.stdout], [status, ""]);
+    assertStringIncludes(ran.stderr, sentence);
+  }
+  const file = await run("server", ["--data", `./${HIDDEN}/t.db`, "--port", "0"]);
+  assertStringIncludes(file.stderr, ESCAPED);
+  for (const text of [stderr, file.stderr]) {
+    assertEquals(NOT_IN_MSG.test(text.replaceAll(/[\n;]/g, "")), false);
   }
 });
 

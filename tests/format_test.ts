@@ -6,7 +6,7 @@ import { MAX_QUOTED_CHARACTERS } from "../lib/protocol/limits.ts";
 import { ERROR_CODES, type Reply, type Request } from "../lib/protocol/message.ts";
 import { parseReply } from "../lib/protocol/parse.ts";
 import { fc } from "./support/fast_check.ts";
-import { addReplies, replies, requests } from "./support/messages.ts";
+import { addReplies, NOT_IN_MSG, replies, requests } from "./support/messages.ts";
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
@@ -57,10 +57,13 @@ Deno.test("format makes one line, without a newline, of any message", () => {
   }));
 });
 
-Deno.test("format sends no semicolon and no control character within MSG", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary" }), (message) => {
+Deno.test("format sends nothing within MSG that PROTOCOL.md keeps out of it", () => {
+  const hidden = fc.constantFrom(..."\x1b\x9b\u200b\u200e\u061c\u202e\u2028\u{e0041}\ufe0f;");
+  const texts = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: hidden }));
+  fc.assert(fc.property(texts, (message) => {
     const line = format(errorReply(400, message));
-    assertEquals(/^OP=ERR;DATA=400;MSG=[^;\p{Cc}\u2028\u2029]*;$/u.test(line), true, line);
+    const msg = /^OP=ERR;DATA=400;MSG=(.*);$/s.exec(line)?.[1];
+    assertEquals(msg === undefined || NOT_IN_MSG.test(msg), false, JSON.stringify(line));
     const reply = parseReply(line);
     assertEquals(reply.op === "ERR" && reply.code, 400);
   }));
@@ -71,6 +74,14 @@ Deno.test("plain replaces what a MSG cannot hold, and nothing else", () => {
     ["a=b, c é 😀", "a=b, c é 😀"],
     ["a;b", "a,b"],
     ["\0\t\r\n\x1b\x7f\x9f\u2028\u2029", "·········"],
+    // Zero width, direction, soft hyphen, byte order mark, annotation, tags.
+    [
+      "\u200b\u200d\u2060\u200e\u061c\u202e\u2066\xad\ufeff\ufff9\u{e0001}\u{e0041}",
+      "·".repeat(12),
+    ],
+    // Of no category of these, and invisible: fillers, a joiner, variation selectors.
+    ["\u115f\u3164\uffa0\u034f\u180b\ufe0f\u{e0100}", "·".repeat(7)],
+    ["a\xa0b\u3000c\u2800ü\u0308ñ\ue000\ufffd", "a\xa0b\u3000c\u2800ü\u0308ñ\ue000\ufffd"],
   ];
   for (const [text, shown] of cases) assertEquals(plain(text), shown, JSON.stringify(text));
 });

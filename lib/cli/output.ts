@@ -5,13 +5,14 @@
  */
 
 import type { Trace } from "../net/trace.ts";
+import { UNPRINTABLE } from "../protocol/error.ts";
 
 const encoder = new TextEncoder();
 
 /** `text` with what could steer a terminal or hide in it replaced by its code: `\u{1b}`. */
 export function visible(text: string): string {
   return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    UNPRINTABLE,
     (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
   );
 }

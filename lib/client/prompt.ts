@@ -23,6 +23,7 @@ import {
 } from "node:readline";
 import { Readable, Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
+import { UNPRINTABLE } from "../protocol/error.ts";
 import type { Reply } from "../protocol/message.ts";
 import { ANY_LINE, type Command, commandLine, commandsText, TABLE_COMMANDS } from "./commands.ts";
 
@@ -196,7 +197,9 @@ export class Prompt {
 
   async #take(line: string): Promise<void> {
     if (this.#over) return;
-    if (!this.#terminal) this.#options.write(`${this.#label()}${line}\n`);
+    if (!this.#terminal) {
+      this.#options.write(`${this.#label()}${line.replaceAll(UNPRINTABLE, "\u00b7")}\n`);
+    }
     const text = line.trim();
     if (text !== "") {
       const { promise: interrupted, resolve } = Promise.withResolvers<"interrupted">();

@@ -40,7 +40,15 @@ export function quote(text: string): string {
   return `"${plain(shown)}"`;
 }
 
-/** `text` with what a MSG cannot hold replaced: `;`, control characters, and what turns text round. */
+/**
+ * What could steer a terminal, turn text round, or hide in it: control and format characters,
+ * separators of lines and paragraphs, and whatever Unicode lets a program leave invisible.
+ *
+ * For `replaceAll`: it is global, and so has a state for `test` and `exec`.
+ */
+export const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** `text` as a MSG holds it: a `,` for each `;`, and a `·` for each that is {@linkcode UNPRINTABLE}. */
 export function plain(text: string): string {
-  return text.replaceAll(";", ",").replaceAll(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, "\u00b7");
+  return text.replaceAll(";", ",").replaceAll(UNPRINTABLE, "\u00b7");
 }

@@ -10,8 +10,8 @@ import type { Reply, Request } from "./message.ts";
 /**
  * Formats a message as its line, without the newline.
  *
- * {@linkcode parseRequest} and {@linkcode parseReply} give the same message back, except that a `;`
- * or a control character in a sentence for people is replaced.
+ * {@linkcode parseRequest} and {@linkcode parseReply} give the same message back, except for what
+ * {@linkcode plain} replaces in a sentence for people.
  */
 export function format(message: Request | Reply): string {
   switch (message.op) {
