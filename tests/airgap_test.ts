@@ -3,13 +3,14 @@
  * registry that is not there, one that never answers and one that does.
  */
 import { assertEquals, assertGreater } from "@std/assert";
-import { allowRun } from "../airgap/pick.ts";
+import importMap from "../airgap/import_map.json" with { type: "json" };
+import { allowRun, SPECIFIERS } from "../airgap/pick.ts";
 
 /** The root of the project. */
 const ROOT = new URL("../", import.meta.url);
 
-/** How long one run of the helper may take: its own limit of 3 s and a slow machine. */
-const RUN_LIMIT_MS = 30_000;
+/** How long one run of Deno may take before the test gives up, in milliseconds. */
+const RUN_LIMIT_MS = 120_000;
 
 const STAND_INS = "--import-map=airgap/import_map.json\n";
 
@@ -22,9 +23,29 @@ const PACKAGES: Packages = {
 };
 
 /** Runs the helper with the registry and the cache given. */
-async function pick(registry: string, cache: string, ...args: string[]) {
+function pick(registry: string, cache: string, ...args: string[]) {
+  return deno(registry, cache, ["run", "-q", "airgap/pick.ts", ...args]);
+}
+
+/** The same where the packages can be had, if not in the time that one run has on a busy machine. */
+async function pickInTime(registry: string, cache: string) {
+  for (const giveUp = Date.now() + RUN_LIMIT_MS;;) {
+    const picked = await pick(registry, cache);
+    if (picked.stdout !== STAND_INS || Date.now() > giveUp) return picked;
+    await passPause(cache);
+  }
+}
+
+/** Lets the time pass after which the helper tries again, as far as the cache given knows. */
+async function passPause(cache: string): Promise<void> {
+  const past = 'for (const key of Object.keys(localStorage)) localStorage.setItem(key, "1");';
+  const { code, stderr } = await deno("", cache, ["eval", `${past} console.log("")`]);
+  assertEquals([code, stderr], [0, ""]);
+}
+
+async function deno(registry: string, cache: string, args: string[]) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-q", "airgap/pick.ts", ...args],
+    args,
     cwd: ROOT,
     env: { JSR_URL: registry, DENO_DIR: cache, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" },
     stdin: "null",
@@ -38,7 +59,7 @@ async function pick(registry: string, cache: string, ...args: string[]) {
   }, RUN_LIMIT_MS);
   const output = await child.output();
   clearTimeout(limit);
-  if (late) throw new Error(`Waited ${RUN_LIMIT_MS} ms for airgap/pick.ts to end`);
+  if (late) throw new Error(`Waited ${RUN_LIMIT_MS} ms for ${args.join(" ")} to end`);
   const text = new TextDecoder();
   return {
     code: output.code,
@@ -141,8 +162,54 @@ Deno.test("airgap/pick.ts names the stand-ins where the registry never answers",
   await using cache = new Cache();
   await using registry = new SilentRegistry();
   assertEquals(await pick(registry.url, cache.path), { code: 0, stdout: STAND_INS, stderr: "" });
-  assertGreater(registry.connections, 0, "it did not ask the registry");
+  const asked = registry.connections;
+  assertGreater(asked, 0, "it did not ask the registry");
+  assertEquals(await pick(registry.url, cache.path), { code: 0, stdout: STAND_INS, stderr: "" });
+  assertEquals(registry.connections, asked, "the second run asked again");
 });
+
+Deno.test("airgap/pick.ts asks again after a while, or when the cache was emptied", async () => {
+  const none = { code: 0, stdout: "\n", stderr: "" };
+  await using cache = new Cache();
+  await using silent = new SilentRegistry();
+  await using registry = new FakeRegistry(PACKAGES);
+  const standIns = { code: 0, stdout: STAND_INS, stderr: "" };
+  assertEquals(await pick(silent.url, cache.path), standIns);
+  assertEquals(await pick(registry.url, cache.path), standIns, "a moment later");
+  assertEquals(registry.requests, 0);
+  await passPause(cache.path);
+  assertEquals(await pickInTime(registry.url, cache.path), none, "after a while");
+
+  await using emptied = new Cache();
+  assertEquals(await pick(silent.url, emptied.path), standIns);
+  for (const { name } of Deno.readDirSync(emptied.path)) {
+    await Deno.remove(`${emptied.path}/${name}`, { recursive: true });
+  }
+  const before = registry.requests;
+  await pick(registry.url, emptied.path);
+  assertGreater(registry.requests, before, "the cache was emptied, and nothing was asked");
+});
+
+Deno.test("airgap/ stands in for every package that is imported, and airgap/pick.ts loads it", async () => {
+  const imported = new Set<string>();
+  for (const path of sources(ROOT)) {
+    const text = await Deno.readTextFile(path);
+    for (const [, name] of text.matchAll(/(?:from|import\()\s*"(@std\/[^"]+)"/g)) {
+      imported.add(name!);
+    }
+  }
+  assertEquals([...imported].toSorted(), Object.keys(importMap.imports).toSorted());
+  assertEquals(SPECIFIERS.toSorted(), Object.keys(importMap.imports).toSorted());
+});
+
+/** The modules of the project. */
+function* sources(folder: URL): Generator<URL> {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    if (name.startsWith(".")) continue;
+    if (isDirectory) yield* sources(new URL(`${name}/`, folder));
+    else if (name.endsWith(".ts")) yield new URL(name, folder);
+  }
+}
 
 Deno.test("airgap/pick.ts names the stand-ins where one package is missing", async () => {
   await using cache = new Cache();
@@ -158,9 +225,9 @@ Deno.test("airgap/pick.ts names no import map where packages load, and then asks
   {
     await using registry = new FakeRegistry(PACKAGES);
     url = registry.url;
-    assertEquals(await pick(url, cache.path), none, "first run");
+    assertEquals(await pickInTime(url, cache.path), none, "first run");
     const first = registry.requests;
-    assertEquals(first, 9, "requests of the first run: per package, two descriptions and a module");
+    assertGreater(first, 8, "requests: per package at least two descriptions and a module");
     assertEquals(await pick(url, cache.path), none, "cached, with the registry there");
     assertEquals(registry.requests, first, "requests of a cached run");
   }
