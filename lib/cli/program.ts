@@ -7,7 +7,8 @@
 import config from "../../deno.json" with { type: "json" };
 import { type Flags, flagsText, isGiven, readFlags, UsageError, type Values } from "./flags.ts";
 import { print, report } from "./output.ts";
-import { type Addresses, permissionHint, type ProgramName } from "./permissions.ts";
+import { type Addresses, permissionHint } from "./permissions.ts";
+import { programCommand, startHint, type TaskName } from "./program_command.ts";
 
 /** How a program ended. */
 export const EXIT = {
@@ -21,21 +22,28 @@ export const EXIT = {
   UNREACHABLE: 3,
 } as const;
 
-/** The flags that every program takes. */
-export const COMMON_FLAGS = {
-  quiet: isGiven("write no log lines to standard error"),
-  trace: isGiven("write every message that passes to standard error, a line each"),
+/** The flags of what is asked for and ends at once. */
+export const ASKING_FLAGS = {
   help: isGiven("print this and end", ""),
   version: isGiven("print the version and end", ""),
 };
 
+/** The flags that every program takes. */
+export const COMMON_FLAGS = {
+  quiet: isGiven("write no log lines to standard error"),
+  trace: isGiven("write every message that passes to standard error, a line each"),
+  ...ASKING_FLAGS,
+};
+
 /** Their values. */
 export type CommonValues = Values<typeof COMMON_FLAGS>;
+/** The values of those that are asked for. */
+export type AskingValues = Values<typeof ASKING_FLAGS>;
 
 /** A program, as its command line and its usage text show it. */
-export interface Program<V extends CommonValues> {
+export interface Program<V extends AskingValues> {
   /** Its name in deno.json's tasks. */
-  readonly name: ProgramName;
+  readonly name: TaskName;
   /** What it is, in a sentence. */
   readonly what: string;
   /** Its flags, the common ones among them. */
@@ -49,7 +57,7 @@ export interface Program<V extends CommonValues> {
 }
 
 /** Runs a program to its end: `run` gives the exit status. */
-export async function runProgram<V extends CommonValues>(
+export async function runProgram<V extends AskingValues>(
   program: Program<V>,
   run: (values: V, words: string[]) => Promise<number>,
 ): Promise<never> {
@@ -80,7 +88,8 @@ export async function runProgram<V extends CommonValues>(
     }
     // Nobody reads what it writes any more, which is no failure: `client … | head -1`.
     if (!(error instanceof Deno.errors.BrokenPipe)) {
-      report(`${name}: ${(error as Error).message}`);
+      const { message } = error as Error;
+      report(`${name}: ${message}${startHint(message, addresses)}`);
       Deno.exit(EXIT.UNREACHABLE);
     }
   }
@@ -88,8 +97,11 @@ export async function runProgram<V extends CommonValues>(
 }
 
 /** The usage text of a program. */
-export function usage<V extends CommonValues>(program: Program<V>): string {
-  const { name, what, words, flags, examples } = program;
+export function usage<V extends AskingValues>(program: Program<V>): string {
+  const { name, what, words, flags } = program;
+  const examples = program.examples.map(([command, does]) =>
+    [command.replace(`deno task ${name}`, programCommand(name)), does] as const
+  );
   const width = Math.max(...examples.map(([command]) => command.length));
   return `halfway-${name} ${config.version}: ${what}
 

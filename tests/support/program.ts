@@ -5,16 +5,23 @@
  */
 
 import { dirname } from "node:path";
-import { type Addresses, permissionFlags, type ProgramName } from "../../lib/cli/permissions.ts";
+import {
+  type Addresses,
+  packageFlags,
+  permissionFlags,
+  type ProgramName,
+} from "../../lib/cli/permissions.ts";
+import type { TaskName } from "../../lib/cli/program_command.ts";
 import { within } from "./within.ts";
 
 /** Where deno.json is. */
 export const ROOT = new URL("../../", import.meta.url);
 
 /** The flags that `airgap/pick.ts` would give: those under which this test runs itself. */
-export const PICKED = import.meta.resolve("@std/cli/parse-args").startsWith("file:")
-  ? ["--import-map=airgap/import_map.json"]
-  : [];
+export const PICKED = packageFlags();
+
+/** What a person types for the Deno that runs this test. */
+export const DENO = Deno.execPath().includes("_npx") ? `npx deno@${Deno.version.deno}` : "deno";
 
 /** How a program is run, where it is not by its task. */
 export interface How {
@@ -90,13 +97,23 @@ export async function start(
   how: How = {},
 ): Promise<RunningNode> {
   const child = new Child([...how.command ?? command(program, how.addresses), ...args]);
+  return await listening(child, `${program} ${args.join(" ")}`);
+}
+
+/** Starts a node by its task, and waits until it says where it listens. */
+export function startTask(program: "server" | "proxy", ...args: string[]): Promise<RunningNode> {
+  return listening(new Task(program, ...args), `deno task ${program} ${args.join(" ")}`);
+}
+
+/** Waits until a node says where it listens. */
+async function listening(child: Child, what: string): Promise<RunningNode> {
   try {
     await child.until(
       () => child.stdout.includes("\n"),
-      `${program} ${args.join(" ")} to say where it listens`,
+      `${what} to say where it listens`,
     );
     const match = /^halfway-(?:server|proxy) listening on (\S+)\n$/.exec(child.stdout);
-    if (match === null) throw new Error(`${program} printed ${JSON.stringify(child.stdout)}`);
+    if (match === null) throw new Error(`${what} printed ${JSON.stringify(child.stdout)}`);
     return Object.assign(child, { address: match[1]! });
   } catch (error) {
     await child[Symbol.asyncDispose]();
@@ -201,5 +218,24 @@ export class Child implements AsyncDisposable {
       add(text);
       this.#tell();
     }
+  }
+}
+
+/** A task of deno.json, run as a person runs it; told to end, it ends what it has started. */
+export class Task extends Child {
+  /** Starts it. */
+  constructor(name: TaskName, ...args: string[]) {
+    super([Deno.execPath(), "task", name, ...args]);
+  }
+
+  /** Ends it in order, if it has not ended. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.signal("SIGTERM");
+      await this.ended();
+    } catch {
+      // It has ended.
+    }
+    await super[Symbol.asyncDispose]();
   }
 }
