@@ -4,7 +4,7 @@
  * A session is played; for each request it shows what passed between the three, and then both tables.
  *
  * ```sh
- * deno task demo
+ * deno task demo [--help]
  * ```
  *
  * Ends with 0 if every reply was right and the proxy held what it should, otherwise with 1.
@@ -12,6 +12,7 @@
  * @module
  */
 
+import { ASKING_FLAGS, EXIT, runProgram } from "../lib/cli/program.ts";
 import { readSession, type Row } from "../tests/support/session.ts";
 import { Child, command, startProxy, startServer } from "../tests/support/program.ts";
 import { arrow, head, type Passed } from "./drawing.ts";
@@ -103,9 +104,20 @@ async function play(rows: readonly Row[]): Promise<number> {
   return wrong;
 }
 
-if (import.meta.main) {
-  const rows = await readSession("assignment.tsv");
-  const wrong = await play(rows);
-  console.log(`${rows.length - wrong} of ${rows.length} replies were right`);
-  Deno.exitCode = wrong === 0 ? 0 : 1;
+async function main(): Promise<void> {
+  await runProgram({
+    name: "demo",
+    what: "plays a session, and shows what passes between the nodes and what they hold",
+    flags: ASKING_FLAGS,
+    words: "",
+    examples: [["deno task demo", "the session of tests/sessions/assignment.tsv"]],
+    addresses: () => ({}),
+  }, async () => {
+    const rows = await readSession("assignment.tsv");
+    const wrong = await play(rows);
+    console.log(`${rows.length - wrong} of ${rows.length} replies were right`);
+    return wrong === 0 ? EXIT.DONE : EXIT.ERROR_ANSWERED;
+  });
 }
+
+if (import.meta.main) await main();

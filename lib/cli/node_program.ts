@@ -10,6 +10,7 @@ import type { NodeOptions } from "../net/node_options.ts";
 import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
 import { print, report, reportTrace } from "./output.ts";
 import { type CommonValues, EXIT, type Program, runProgram } from "./program.ts";
+import { startHint } from "./program_command.ts";
 
 /** The flags of every node that listens. */
 export function listeningFlags(port: number) {
@@ -70,6 +71,9 @@ export function runNode<V extends CommonValues & ListeningValues>(
     }
     const name = `halfway-${program.name}`;
     const idleTimeoutMs = values["idle-timeout"];
+    const addresses = program.addresses(values);
+    const log = (sentence: string) =>
+      report(`${name}: ${sentence}${startHint(sentence, addresses)}`);
     const signalled = firstSignal();
     let node: RunningNode | undefined;
     try {
@@ -79,7 +83,7 @@ export function runNode<V extends CommonValues & ListeningValues>(
         maxConnections: values["max-connections"],
         ...idleTimeoutMs === undefined ? {} : { idleTimeoutMs },
         ...values.trace ? { trace: reportTrace } : {},
-        ...values.quiet ? {} : { log: (sentence: string) => report(`${name}: ${sentence}`) },
+        ...values.quiet ? {} : { log },
       });
       node = await Promise.race([starting, signalled]);
     } catch (error) {
