@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { formatAddress, parseAddress } from "../net/address.ts";
+import { isHost, parseAddress } from "../net/address.ts";
 
 /** A command line that is no use of the program; the message names the flag and the value. */
 export class UsageError extends Error {
@@ -128,9 +128,7 @@ export function host(what: string, standard: string): Flag<string> {
     standard,
     shown: standard,
     must: "must be a name or an IP address",
-    // One colon is no IPv6 address but a host and a port.
-    read: (text) =>
-      /^[^:]*:[^:]*$/.test(text) ? undefined : parsed(formatAddress({ host: text, port: 0 }))?.host,
+    read: (text) => isHost(text) ? text : undefined,
   };
 }
 

@@ -16,7 +16,7 @@ import { parseReply } from "../protocol/parse.ts";
 import { formatAddress } from "../net/address.ts";
 import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
-import { checkOption } from "../net/options.ts";
+import { checkOption, checkTypes, current } from "../net/options.ts";
 import { Asked, type Failure, RequestQueue } from "../net/request_queue.ts";
 import { TableCalls } from "../net/table_calls.ts";
 import type { Trace } from "../net/trace.ts";
@@ -71,6 +71,8 @@ export class TableClient extends TableCalls implements AsyncDisposable {
   readonly #queue: RequestQueue;
   readonly #timeoutMs: number;
   readonly #reading: Promise<void>;
+  /** That it was closed, from the moment that it was. */
+  #closed: UnreachableError | undefined;
   /** Why the connection ended, once it has. */
   #end: UnreachableError | undefined;
 
@@ -88,7 +90,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
    * Connects.
    *
    * @param address The proxy, `host:port`.
-   * @throws {TypeError} If the address is none.
+   * @throws {TypeError} If the address is none, or an option is not of its type.
    * @throws {RangeError} If an option is outside its range.
    * @throws {UnreachableError} If nobody listens there, or does not answer in time.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
@@ -97,6 +99,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     address: string = formatAddress({ host: HOST, port: PROXY_PORT }),
     options: TableClientOptions = {},
   ): Promise<TableClient> {
+    checkTypes(options, { timeoutMs: "number", trace: "function" });
     const { timeoutMs = CLIENT_TIMEOUT_MS, trace } = options;
     checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
     try {
@@ -119,11 +122,14 @@ export class TableClient extends TableCalls implements AsyncDisposable {
    *
    * @param line A line without a newline; it need not be a request.
    * @returns The reply, an ERR like any other.
-   * @throws {TypeError} If it holds a newline.
+   * @throws {TypeError} If it is no string, or holds a newline.
    * @throws {UnreachableError} If no reply comes.
    */
   // deno-lint-ignore require-await -- what is wrong with the line is a rejection, too
   async send(line: string): Promise<Reply> {
+    if (typeof line !== "string") {
+      throw new TypeError(`Cannot send a line that is no string: ${current(line)}`);
+    }
     if (line.includes("\n")) throw new TypeError("Cannot send a line that holds a newline");
     return this.#asked(line);
   }
@@ -138,10 +144,11 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     return this.#reading.then(() => this.#end!);
   }
 
-  /** Closes the connection, when all that was asked is answered. */
+  /** Takes no more calls, and closes the connection when all that was asked is answered. */
   async close(): Promise<void> {
+    this.#closed ??= new UnreachableError(this.address, "the client is closed");
     await this.#queue.idle();
-    this.#end ??= new UnreachableError(this.address, "the client is closed");
+    this.#end ??= this.#closed;
     await this.#connection.end();
     await this.#reading;
   }
@@ -158,7 +165,8 @@ export class TableClient extends TableCalls implements AsyncDisposable {
 
   #asked(request: Request | string): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#end !== undefined) throw this.#end;
+      const end = this.#end ?? this.#closed;
+      if (end !== undefined) throw end;
       this.#queue.ask(
         new Call(request, resolve, (why) => {
           reject(why === "silent" ? this.#silence() : this.#end);

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { current } from "./options.ts";
+
 /** Where a node listens, or is to be reached. */
 export interface Address {
   /** A name or an IP address; an IPv6 address stands here without brackets. */
@@ -18,13 +20,27 @@ export interface Address {
  * @throws {TypeError} If it is none.
  */
 export function parseAddress(text: string): Address {
-  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/]+)):([0-9]{1,5})$/.exec(text);
+  const match = typeof text !== "string"
+    ? null
+    : /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/]+)):([0-9]{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65535) {
-    throw new TypeError(`Cannot take an address that is no host:port: current value is "${text}"`);
+    throw new TypeError(`Cannot take an address that is no host:port: ${current(text)}`);
   }
   return { host, port };
+}
+
+/** Whether a text is a host that can be listened on: a name, or an IP address without brackets. */
+export function isHost(text: string): boolean {
+  // One colon is no IPv6 address but a host and a port.
+  if (/^[^:]*:[^:]*$/.test(text)) return false;
+  try {
+    parseAddress(formatAddress({ host: text, port: 0 }));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Formats an address as `host:port`, an IPv6 address in brackets. */

@@ -7,7 +7,8 @@
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Role } from "./connection.ts";
 import type { ListenerOptions } from "./listener.ts";
-import { checkOption } from "./options.ts";
+import { isHost } from "./address.ts";
+import { checkOption, checkTypes, current } from "./options.ts";
 import type { Trace } from "./trace.ts";
 
 /** Options of a node that listens. */
@@ -46,6 +47,7 @@ export interface NodeOptions {
 /**
  * The options of a node's listener, checked.
  *
+ * @throws {TypeError} If one is not of its type, or the host is none.
  * @throws {RangeError} If one is outside its range.
  */
 export function listenerOptions(
@@ -53,7 +55,18 @@ export function listenerOptions(
   defaultPort: number,
   options: NodeOptions,
 ): ListenerOptions {
+  checkTypes(options, {
+    host: "string",
+    port: "number",
+    maxConnections: "number",
+    idleTimeoutMs: "number",
+    trace: "function",
+    log: "function",
+  });
   const { host = HOST, port = defaultPort, maxConnections = MAX_CONNECTIONS } = options;
+  if (!isHost(host)) {
+    throw new TypeError(`Cannot take host that is no name or IP address: ${current(host)}`);
+  }
   checkOption("port", port, 0, 65535);
   checkOption("maxConnections", maxConnections, 1, 1_000_000);
   const { idleTimeoutMs } = options;

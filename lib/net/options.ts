@@ -1,8 +1,31 @@
 /**
- * Checks of what a program gives as an option.
+ * Checks of what a program gives: options, arguments, and how an error names what it got instead.
  *
  * @module
  */
+
+import { quote } from "../protocol/error.ts";
+
+/** What the options of `T` are, as `typeof` has it. */
+export type OptionTypes<T> = {
+  readonly [Name in keyof T]?: "number" | "string" | "boolean" | "function";
+};
+
+/**
+ * Checks that options are an object, and each that is given is of its type.
+ *
+ * @throws {TypeError} If not.
+ */
+export function checkTypes<T extends object>(options: T, types: OptionTypes<T>): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot take options that are no object: ${current(options)}`);
+  }
+  for (const name of Object.keys(types) as (keyof T & string)[]) {
+    const value = options[name];
+    if (value === undefined || typeof value === types[name]) continue;
+    throw new TypeError(`Cannot take ${name} that is no ${types[name]}: ${current(value)}`);
+  }
+}
 
 /**
  * Checks that an option is a whole number within its range.
@@ -11,8 +34,40 @@
  */
 export function checkOption(name: string, value: number, least: number, most: number): void {
   if (!Number.isSafeInteger(value) || value < least || value > most) {
-    throw new RangeError(
-      `Cannot take ${name} outside ${least} to ${most}: current value is ${value}`,
-    );
+    throw new RangeError(`Cannot take ${name} outside ${least} to ${most}: ${current(value)}`);
+  }
+}
+
+/**
+ * Checks that an option is one of its words.
+ *
+ * @throws {RangeError} If it is not.
+ */
+export function checkChoice(name: string, value: string, words: readonly string[]): void {
+  if (!words.includes(value)) {
+    const named = words.map((word) => `"${word}"`).join(" or ");
+    throw new RangeError(`Cannot take ${name} other than ${named}: ${current(value)}`);
+  }
+}
+
+/** How an error says what it got instead: a text quoted and cut, an object by its kind alone. */
+export function current(value: unknown): string {
+  return `current value is ${shown(value)}`;
+}
+
+function shown(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return quote(value);
+    case "bigint":
+      return `${value}n`;
+    case "function":
+      return "a function";
+    case "object":
+      if (value === null) return "null";
+      if (Array.isArray(value)) return `an array of ${value.length}`;
+      return value instanceof Promise ? "a promise" : "an object";
+    default:
+      return String(value);
   }
 }

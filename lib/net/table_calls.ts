@@ -5,15 +5,19 @@
  */
 
 import { TableError } from "../protocol/error.ts";
+import { MAX_INDICES } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
-import { checkCount, checkIntegers } from "../protocol/parse.ts";
+import { checkCount, checkInteger } from "../protocol/parse.ts";
+import { current } from "./options.ts";
 
 /**
  * A table as a program uses it.
  *
- * Calls that are not awaited are concurrent. All throw a {@linkcode TableError}: 400 or 413 for
- * arguments that no message can hold, 404 for an index outside the table, 503 where nobody could be
- * asked and nothing was changed, 504 where whether a write happened is not known.
+ * Calls that are not awaited are concurrent. An argument that is not of its type is a `TypeError`.
+ * Whatever else goes wrong is a {@linkcode TableError}: 400 for numbers that no message can hold, and
+ * where there are none, 413 for too many, 404 for an index outside the table, 503 where nobody could
+ * be asked and nothing was changed, 504 where whether a write happened is not known. Wrong arguments
+ * are found before anything is sent.
  */
 export abstract class TableCalls {
   /** Has a request answered; an ERR is a reply like any other. */
@@ -24,6 +28,7 @@ export abstract class TableCalls {
    *
    * @param ind Their indices, 1 to 1,024; one that repeats counts each time.
    * @returns Their data, in that order.
+   * @throws {TypeError} If `ind` is no array, or holds what is no number.
    * @throws {TableError} See the class.
    */
   async get(ind: readonly number[]): Promise<number[]> {
@@ -35,6 +40,7 @@ export abstract class TableCalls {
    * Adds entries up, exactly: the sum may leave the range of an entry.
    *
    * @param ind Their indices, 1 to 5; one that repeats counts each time.
+   * @throws {TypeError} If `ind` is no array, or holds what is no number.
    * @throws {TableError} See the class.
    */
   async add(ind: readonly number[]): Promise<bigint> {
@@ -46,14 +52,12 @@ export abstract class TableCalls {
    *
    * @param entries Pairs of an index and an integer within ±(2^53 − 1), 1 to 1,024 of them; applied
    * from left to right.
+   * @throws {TypeError} If `entries` cannot be iterated over, or gives what is no pair of numbers.
    * @throws {TableError} See the class.
+   * @throws Whatever iterating over `entries` throws; nothing was sent.
    */
   async put(entries: Iterable<readonly [index: number, data: number]>): Promise<void> {
-    const pairs = [...entries];
-    const ind = checked("PUT", pairs.map(([index]) => index));
-    const data = pairs.map(([, integer]) => integer);
-    checkIntegers("DATA", data);
-    await this.#answer({ op: "PUT", ind, data });
+    await this.#answer({ op: "PUT", ...separated(entries) });
   }
 
   /**
@@ -94,8 +98,46 @@ export interface Info {
 }
 
 /** The indices, checked, and no longer the caller's to change. */
-function checked(op: "GET" | "PUT" | "ADD", ind: readonly number[]): readonly number[] {
+function checked(op: "GET" | "ADD", ind: readonly number[]): readonly number[] {
+  if (!Array.isArray(ind)) {
+    throw new TypeError(`Cannot take indices that are no array: ${current(ind)}`);
+  }
+  for (const index of ind) checkNumber("IND", index);
   checkCount(op, ind);
-  checkIntegers("IND", ind);
   return ind.slice();
+}
+
+/** The indices of pairs and their data, checked. */
+function separated(
+  entries: Iterable<readonly [index: number, data: number]>,
+): { ind: number[]; data: number[] } {
+  if (typeof entries?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`Cannot put entries that are not iterable: ${current(entries)}`);
+  }
+  const ind: number[] = [], data: number[] = [];
+  for (const entry of entries) {
+    if (!Array.isArray(entry) || entry.length !== 2) {
+      throw new TypeError(`Cannot put an entry that is no [index, data]: ${current(entry)}`);
+    }
+    const [index, integer] = entry;
+    checkNumber("IND", index);
+    checkNumber("DATA", integer);
+    // No further: there may be no end of them.
+    if (ind.length === MAX_INDICES) {
+      throw new TableError(413, `PUT takes at most ${MAX_INDICES} indices: it has more`);
+    }
+    ind.push(index);
+    data.push(integer);
+  }
+  checkCount("PUT", ind);
+  return { ind, data };
+}
+
+function checkNumber(name: "IND" | "DATA", value: number): void {
+  if (Number.isSafeInteger(value)) return;
+  if (typeof value !== "number") {
+    const what = name === "IND" ? "an index" : "data";
+    throw new TypeError(`Cannot take ${what} that is no number: ${current(value)}`);
+  }
+  checkInteger(name, value);
 }

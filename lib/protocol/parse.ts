@@ -124,12 +124,10 @@ export function checkCount(op: "GET" | "PUT" | "ADD", ind: readonly number[]): v
 /**
  * Refuses what no message can hold.
  *
- * @throws {TableError} 400 if one of `list` is no integer within ±(2^53 − 1).
+ * @throws {TableError} 400 if the number is no integer within ±(2^53 − 1).
  */
-export function checkIntegers(name: string, list: readonly number[]): void {
-  for (const item of list) {
-    if (!Number.isSafeInteger(item)) throw noInteger(name, String(item));
-  }
+export function checkInteger(name: string, number: number): void {
+  if (!Number.isSafeInteger(number)) throw noInteger(name, String(number));
 }
 
 /** The error for an index of `ind` outside a table of `size` entries, if there is one. */

@@ -54,14 +54,15 @@ export class CacheProxy implements AsyncDisposable {
   /**
    * Listens for clients; the server may be away.
    *
-   * @throws {TypeError} If the server's address is none.
+   * @throws {TypeError} If the server's address is none, an option is not of its type, or `solo` comes
+   * without `capacity`.
    * @throws {RangeError} If an option is outside its range.
    * @throws {Deno.errors.AddrInUse} If another listens there.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids one of the addresses.
    */
   static async listen(options: CacheProxyOptions = {}): Promise<CacheProxy> {
     const listening = listenerOptions("proxy", PROXY_PORT, options);
-    const server = options.server ?? formatAddress({ host: HOST, port: SERVER_PORT });
+    const { server = formatAddress({ host: HOST, port: SERVER_PORT }) } = options;
     const listener = new Listener(listening);
     let cache: CoherentCache;
     try {
@@ -98,7 +99,7 @@ export class CacheProxy implements AsyncDisposable {
   async #end(): Promise<void> {
     const until = performance.now() + SHUTDOWN_MS;
     await this.#listener.close(SHUTDOWN_MS);
-    await this.#cache.close(until - performance.now());
+    await this.#cache.close(Math.max(0, until - performance.now()));
   }
 }
 

@@ -10,9 +10,10 @@ import {
   SERVER_TIMEOUT_MS,
   SHUTDOWN_MS,
 } from "../protocol/limits.ts";
+import { errorReply } from "../protocol/error.ts";
 import { readReply, type Reply, type Request } from "../protocol/message.ts";
 import { parseAddress } from "../net/address.ts";
-import { checkOption } from "../net/options.ts";
+import { checkChoice, checkOption, checkTypes } from "../net/options.ts";
 import { TableCalls } from "../net/table_calls.ts";
 import type { Trace } from "../net/trace.ts";
 import { within } from "../net/within.ts";
@@ -84,9 +85,20 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
 
   private constructor(server: string, options: CoherentCacheOptions) {
     super();
+    checkTypes(options, {
+      capacity: "number",
+      eviction: "string",
+      onWrite: "string",
+      timeoutMs: "number",
+      solo: "boolean",
+      trace: "function",
+      log: "function",
+    });
     const { timeoutMs = SERVER_TIMEOUT_MS, eviction = "fifo", onWrite = "allocate" } = options;
     parseAddress(server);
     checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
+    checkChoice("eviction", eviction, ["fifo", "lru"]);
+    checkChoice("onWrite", onWrite, ["allocate", "around"]);
     const { capacity, solo = false } = options;
     if (solo && capacity === undefined) {
       throw new TypeError("Cannot take solo without capacity: such a server tells no size");
@@ -110,7 +122,8 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
    * @param server The server, `host:port`.
    * @returns The cache, when the server has answered or was not reached at the first try; after 1 s
    * in any case.
-   * @throws {TypeError} If the address is none.
+   * @throws {TypeError} If the address is none, an option is not of its type, or `solo` comes without
+   * `capacity`.
    * @throws {RangeError} If an option is outside its range.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids the address.
    */
@@ -132,18 +145,22 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
    * @param answer Gets each reply, in order.
    */
   lane(answer: (reply: Reply) => void): Lane {
-    return new Lane(this.#entries, this.#upstream, answer);
+    return new Lane(this.#entries, this.#upstream, answer, "proxy");
   }
 
   /**
    * Gives the lease back, and closes the connection to the server when what was asked is answered.
-   * What is asked afterwards fails with 503.
+   * What is asked from now on fails with 503. A second time it waits for the first.
    *
-   * @param ms How long that may take, in milliseconds; what has no answer then fails.
+   * @param ms How long that may take, in milliseconds, 0 to 2^31 − 1; what has no answer then fails.
+   * @throws {TypeError} If `ms` is no number.
+   * @throws {RangeError} If `ms` is outside its range; the cache stays open.
    */
-  close(ms: number = SHUTDOWN_MS): Promise<void> {
+  async close(ms: number = SHUTDOWN_MS): Promise<void> {
+    checkTypes({ ms }, { ms: "number" });
+    checkOption("ms", Math.trunc(ms), 0, MAX_TIMEOUT_MS);
     this.#closing ??= this.#upstream.close(ms);
-    return this.#closing;
+    await this.#closing;
   }
 
   /** {@linkcode close}. */
@@ -158,8 +175,11 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
       const data = this.#entries.read(request.ind);
       if (data !== undefined) return Promise.resolve(readReply(request, data));
     }
+    if (this.#closing !== undefined) {
+      return Promise.resolve(errorReply(503, "the cache is closed, and nothing was changed"));
+    }
     return new Promise((resolve) => {
-      const lane = this.lane(resolve);
+      const lane = new Lane(this.#entries, this.#upstream, resolve, "cache");
       lane.begin();
       lane.take(request);
     });

@@ -21,6 +21,8 @@ import type { Upstream } from "./upstream.ts";
 
 /** Who forwarded a request. */
 export interface Forwarder {
+  /** What it is, for errors. */
+  readonly name: "proxy" | "cache";
   /** The request's reply is there, or a part-hit has become a request for the whole. */
   moved(forwarded: Forwarded): void;
   /** The server has answered the request, or never will: it stands there no more. */
@@ -64,7 +66,8 @@ export abstract class Forwarded extends Asked {
 
   /** What the lane is answered where the server did not. */
   protected failure(_why: Failure): ErrorReply {
-    return errorReply(503, "the proxy has no answer from the server, and nothing was changed");
+    const { name } = this.#forwarder;
+    return errorReply(503, `the ${name} has no answer from the server, and nothing was changed`);
   }
 
   /** The server will never answer it. */

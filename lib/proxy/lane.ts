@@ -54,8 +54,17 @@ export class Lane {
   /** Waiting until a place is free, or until all is answered. */
   readonly #waiters = new Waiters();
 
+  /** What the errors that are found here call this node. */
+  readonly name: "proxy" | "cache";
+
   /** @param answer Gets each reply, in order; called before `take` returns where it can be. */
-  constructor(entries: Entries, upstream: Upstream, answer: (reply: Reply) => void) {
+  constructor(
+    entries: Entries,
+    upstream: Upstream,
+    answer: (reply: Reply) => void,
+    name: "proxy" | "cache",
+  ) {
+    this.name = name;
     this.#entries = entries;
     this.#upstream = upstream;
     this.#answer = answer;
@@ -188,7 +197,10 @@ export class Lane {
   #info(): Reply {
     const held = this.#entries.held();
     if (held.length > MAX_INDICES) {
-      return errorReply(413, `this proxy holds ${held.length} entries: INF shows ${MAX_INDICES}`);
+      return errorReply(
+        413,
+        `this ${this.name} holds ${held.length} entries: INF shows ${MAX_INDICES}`,
+      );
     }
     const ind = held.map(([index]) => index), data = held.map(([, integer]) => integer);
     return { op: "INF", ind, data, msg: this.#upstream.state };

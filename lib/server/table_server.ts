@@ -14,7 +14,7 @@ import {
 } from "../protocol/limits.ts";
 import { Listener } from "../net/listener.ts";
 import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
-import { checkOption } from "../net/options.ts";
+import { checkOption, checkTypes, current } from "../net/options.ts";
 import { serve } from "../net/serve.ts";
 import { within } from "../net/within.ts";
 import { openDatabase, SqliteStore } from "./sqlite_store.ts";
@@ -67,17 +67,28 @@ export class TableServer implements AsyncDisposable {
    * Listens for proxies and clients.
    *
    * @throws {RangeError} If an option is outside its range.
-   * @throws {TypeError} If `init` was given and there is a table in the file.
+   * @throws {TypeError} If an option is not of its type, or `init` was given and there is a table in
+   * the file.
    * @throws {StoreError} If the file is locked, damaged, none of ours, or holds a larger table.
    * @throws {Deno.errors.AddrInUse} If another listens there.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids the address or the file.
    */
   // deno-lint-ignore require-await -- an error is a rejection here as with the other nodes
   static async listen(options: TableServerOptions = {}): Promise<TableServer> {
+    checkTypes(options, { data: "string", size: "number", leaseMs: "number" });
     const { data, size, init } = options;
+    if (data === "") {
+      throw new TypeError(`Cannot take data that is no path of a file: ${current(data)}`);
+    }
+    if (init !== undefined && !Array.isArray(init)) {
+      throw new TypeError(`Cannot take init that is no array: ${current(init)}`);
+    }
     checkOption("size", size ?? TABLE_SIZE, 1, MAX_TABLE_SIZE);
     checkOption("the number of init's entries", init?.length ?? 0, 0, size ?? TABLE_SIZE);
     for (const integer of init ?? []) {
+      if (typeof integer !== "number") {
+        throw new TypeError(`Cannot take init that holds no number: ${current(integer)}`);
+      }
       checkOption("init", integer, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     }
     return TableServer.over(() => {

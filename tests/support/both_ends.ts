@@ -6,6 +6,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { CacheProxy, type CacheProxyOptions, CoherentCache } from "../../mod.ts";
+import { format } from "../../lib/protocol/format.ts";
 import { FakeServer, Wire } from "./wire.ts";
 import { within } from "./within.ts";
 
@@ -212,6 +213,15 @@ export class CacheAndServer implements AsyncDisposable {
     await this.server[Symbol.asyncDispose]();
     await within(this.cache.close(), "the cache to close");
   }
+}
+
+/** Reads entries as a proxy's client does: a cache that closes still answers a lane, as a line. */
+export function readInLane(cache: CoherentCache, ...ind: number[]): Promise<string> {
+  return new Promise((resolve) => {
+    const lane = cache.lane((reply) => resolve(format(reply)));
+    lane.begin();
+    lane.take({ op: "GET", ind });
+  });
 }
 
 async function endInOrder(
