@@ -6,6 +6,7 @@
 
 import { parseAddress } from "./address.ts";
 import { Connection, type Role } from "./connection.ts";
+import { Patience } from "./patience.ts";
 import type { Trace } from "./trace.ts";
 
 /** Who connects to whom. */
@@ -35,9 +36,9 @@ export async function connect(address: string, options: ConnectOptions): Promise
   const { host, port } = parseAddress(address);
   const connecting = new AbortController();
   const stop = () => connecting.abort(new Error("the connecting was ended"));
-  const timer = setTimeout(
-    () => connecting.abort(new Error(`no connection within ${options.timeoutMs} ms`)),
+  const patience = new Patience(
     options.timeoutMs,
+    () => connecting.abort(new Error(`no connection within ${options.timeoutMs} ms`)),
   );
   options.signal?.addEventListener("abort", stop);
   try {
@@ -51,7 +52,7 @@ export async function connect(address: string, options: ConnectOptions): Promise
   } catch (error) {
     throw connecting.signal.aborted ? connecting.signal.reason : error;
   } finally {
-    clearTimeout(timer);
+    patience.end();
     options.signal?.removeEventListener("abort", stop);
   }
 }

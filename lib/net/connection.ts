@@ -10,6 +10,7 @@ import type { Reply, Request } from "../protocol/message.ts";
 import { formatAddress } from "./address.ts";
 import { Fifo } from "./fifo.ts";
 import { lineStream } from "./line_stream.ts";
+import { countConnection, Patience } from "./patience.ts";
 import type { Trace } from "./trace.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -41,6 +42,7 @@ export class Connection {
   /** How much of what was handed to the socket it has not taken. */
   #writingLength = 0;
   #taken = 0;
+  #reads = 0;
   #flushing: Promise<void> | undefined;
   /** Waiting for room, or for all to be sent. */
   readonly #waiters = new Waiters();
@@ -60,6 +62,7 @@ export class Connection {
     conn.setNoDelay(true);
     // A peer that has vanished without a word is found out, after the time that the system sets.
     conn.setKeepAlive(true);
+    countConnection(1);
   }
 
   /** The other side's address. */
@@ -98,6 +101,11 @@ export class Connection {
     return this.#taken;
   }
 
+  /** How often lines were read. */
+  get reads(): number {
+    return this.#reads;
+  }
+
   /**
    * Reads the next lines: as one text, each with its newline.
    *
@@ -107,6 +115,7 @@ export class Connection {
    */
   async read(): Promise<string | undefined> {
     const { value } = await this.#reader.read();
+    this.#reads++;
     if (value === undefined && !this.#stopped) this.#peerEnded = true;
     return value;
   }
@@ -191,6 +200,7 @@ export class Connection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    countConnection(-1);
     this.#unsent = "";
     for (const _ of this.#encoded.drain());
     this.#encodedLength = this.#writingLength = 0;
@@ -241,13 +251,13 @@ export class Connection {
   }
 
   async #linger(): Promise<void> {
-    const timer = setTimeout(() => this.close(), LINGER_MS);
+    const patience = new Patience(LINGER_MS, () => this.close());
     try {
       await this.stopReading();
       const scrap = new Uint8Array(4096);
       while (await this.#conn.read(scrap) !== null);
     } finally {
-      clearTimeout(timer);
+      patience.end();
     }
   }
 }

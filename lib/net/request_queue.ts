@@ -11,10 +11,12 @@
  */
 
 import { TableError } from "../protocol/error.ts";
+import { STALL_MS } from "../protocol/limits.ts";
 import type { PutRequest, Reply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
 import type { Connection } from "./connection.ts";
 import { Fifo } from "./fifo.ts";
+import { Patience } from "./patience.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Why a request has no answer. */
@@ -52,6 +54,9 @@ export class RequestQueue {
   readonly #byDeadline = new Fifo<Asked>();
   readonly #waiters = new Waiters();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #patience: Patience | undefined;
+  /** Whether the last timer came so late that this process must have stood still. */
+  #stalled = false;
 
   /** @param timeoutMs How long a request may take, from the moment it is asked. */
   constructor(timeoutMs: number) {
@@ -135,7 +140,8 @@ export class RequestQueue {
     }
     this.#trim();
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#patience?.end();
+    this.#timer = this.#patience = undefined;
   }
 
   #send(asked: Asked): void {
@@ -156,21 +162,49 @@ export class RequestQueue {
     this.#waiters.look();
   }
 
-  /** One timer is enough: all have the same time, so the oldest is the first to fail. */
+  /**
+   * One timer is enough: all have the same time, so the oldest is the first to fail. It comes four
+   * times in that time, so that it is known for how long this process has stood still.
+   */
   #arm(): void {
     const first = this.#byDeadline.first;
-    if (this.#timer !== undefined || first === undefined) return;
+    if (this.#timer !== undefined || this.#patience !== undefined || first === undefined) return;
+    const now = performance.now();
+    const due = Math.min(first.deadline, now + this.#timeoutMs / 4);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#expire();
+      this.#look(performance.now() - due);
       this.#arm();
-    }, Math.max(1, first.deadline - performance.now()));
+    }, Math.max(1, due - now));
   }
 
-  #expire(): void {
+  /** Looks for those whose time is over, by a timer that came so late. */
+  #look(lateMs: number): void {
     const now = performance.now();
+    this.#stalled = lateMs >= STALL_MS && !this.#stalled;
+    // What was asked just before this process stood still may not even have left it, so that time does
+    // not count; not twice in a row, or a process that never gets on would wait for ever.
+    if (this.#stalled) {
+      for (const asked of this.#byDeadline) {
+        asked.deadline = Math.min(asked.deadline + lateMs, now + this.#timeoutMs);
+      }
+    }
     this.#trim();
-    for (let asked; (asked = this.#byDeadline.first) !== undefined && asked.deadline <= now;) {
+    const first = this.#byDeadline.first;
+    if (first === undefined || first.deadline > now) return;
+    const connection = this.#connection;
+    // What was not sent has no answer that could have come.
+    if (connection === undefined) return this.#expire(now);
+    this.#patience = new Patience(0, (due) => {
+      this.#patience = undefined;
+      this.#expire(due);
+      this.#arm();
+    }, () => connection.reads);
+  }
+
+  #expire(due: number): void {
+    this.#trim();
+    for (let asked; (asked = this.#byDeadline.first) !== undefined && asked.deadline <= due;) {
       this.#byDeadline.shift();
       if (!asked.settled) this.#fail(asked, asked.sent ? "silent" : "unsent");
     }

@@ -9,6 +9,7 @@ import { otherProtocol } from "../protocol/http.ts";
 import type { ErrorReply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
 import type { Connection } from "./connection.ts";
+import { Patience } from "./patience.ts";
 
 /** What a node does with the requests of one connection. */
 export interface Peer {
@@ -54,24 +55,42 @@ export async function serve(
 /** Closes a connection on which nothing happens. */
 class IdleWatch {
   heard = false;
+  readonly #connection: Connection;
+  readonly #peer: Peer;
   readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #unsent = 0;
+  #patience: Patience | undefined;
 
   constructor(connection: Connection, peer: Peer, idleMs: number | undefined) {
+    this.#connection = connection;
+    this.#peer = peer;
     if (idleMs === undefined) return;
-    let unsent = 0;
     this.#timer = setInterval(() => {
-      const moved = this.heard || connection.unsent !== unsent;
-      this.heard = false;
-      unsent = connection.unsent;
-      if (moved || !peer.idle()) return;
-      // A peer that does not read its replies would not read their end either.
-      if (unsent > 0) connection.close();
-      else connection.stopReading();
+      if (this.#moved() || !peer.idle()) return;
+      // It may have spoken while this process stood still.
+      this.#patience?.end();
+      this.#patience = new Patience(0, () => this.#close());
     }, idleMs);
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#patience?.end();
+  }
+
+  /** Whether it has said something, or taken some of its replies, since this was asked last. */
+  #moved(): boolean {
+    const moved = this.heard || this.#connection.unsent !== this.#unsent;
+    this.heard = false;
+    this.#unsent = this.#connection.unsent;
+    return moved;
+  }
+
+  #close(): void {
+    if (this.#moved() || !this.#peer.idle()) return;
+    // A peer that does not read its replies would not read their end either.
+    if (this.#connection.unsent > 0) this.#connection.close();
+    else this.#connection.stopReading();
   }
 }
 

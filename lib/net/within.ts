@@ -4,18 +4,18 @@
  * @module
  */
 
+import { Patience } from "./patience.ts";
+
 /**
- * Resolves when `work` is done, to its result, or when `ms` milliseconds have passed; fewer than none
- * count as none.
+ * Resolves when `work` is done, to its result, or when `ms` milliseconds have passed and what had come
+ * by then is read; fewer than none count as none.
  */
 export async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer;
-  const patience = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.max(0, ms));
-  });
+  const over = Promise.withResolvers<undefined>();
+  const patience = new Patience(ms, () => over.resolve(undefined));
   try {
-    return await Promise.race([work, patience]);
+    return await Promise.race([work, over.promise]);
   } finally {
-    clearTimeout(timer);
+    patience.end();
   }
 }

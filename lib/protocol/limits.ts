@@ -43,6 +43,8 @@ export const SERVER_TIMEOUT_MS = 2000;
 export const CLIENT_TIMEOUT_MS = 5000;
 /** The longest of either, in milliseconds: the largest delay that a timer can count. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** A timer that comes so late, in milliseconds, shows that the process stood still: it does not count. */
+export const STALL_MS = 100;
 /** How long a proxy that starts waits for the server's first answer at most, in milliseconds. */
 export const FIRST_ANSWER_MS = 1000;
 /** The first pause before a proxy connects again, in milliseconds; it doubles. */

@@ -23,6 +23,7 @@ import type { Reply, SubReply } from "../protocol/message.ts";
 import { parseReply } from "../protocol/parse.ts";
 import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
+import { Patience } from "../net/patience.ts";
 import { RequestQueue } from "../net/request_queue.ts";
 import type { Trace } from "../net/trace.ts";
 import { within } from "../net/within.ts";
@@ -62,8 +63,10 @@ export class Upstream {
   #lapseTold = false;
   /** When the SUB was sent that has no answer yet. */
   #asked: Moment | undefined;
-  /** For the next SUB, or for the answer to the last. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** For the next SUB. */
+  #renewal: ReturnType<typeof setTimeout> | undefined;
+  /** For the answer to the last. */
+  #patience: Patience | undefined;
   readonly #closing = new AbortController();
   #givenBack: (() => void) | undefined;
   readonly #running: Promise<void>;
@@ -111,7 +114,7 @@ export class Upstream {
   async close(ms: number): Promise<void> {
     const connection = this.#connection;
     this.#closing.abort();
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     if (connection !== undefined) {
       await within(this.#giveBack(connection).then(() => this.queue.idle()), ms);
       await within(connection.end(), LINGER_MS);
@@ -203,7 +206,7 @@ export class Upstream {
   }
 
   #ended(connection: Connection): void {
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     connection.close();
     this.#connection = this.#lease = this.#asked = undefined;
     this.#standing = "away";
@@ -248,7 +251,7 @@ export class Upstream {
     this.#entries.open(grant.size);
     this.#reached("leasing", termMs);
     const pauseMs = Math.max(0, this.#lease.renewal - performance.now());
-    this.#timer = setTimeout(() => this.#subscribe(termMs), pauseMs);
+    this.#renewal = setTimeout(() => this.#subscribe(termMs), pauseMs);
   }
 
   /** The first reply was no grant. */
@@ -272,7 +275,7 @@ export class Upstream {
 
   #reached(standing: Standing, termMs?: number): void {
     this.#served = true;
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     const { server, log } = this.#options;
     if (this.#complaint !== "") log(`the server at ${server} is there again`);
     this.#complaint = "";
@@ -296,10 +299,16 @@ export class Upstream {
     this.#asked = moment();
     connection.send({ op: "SUB", end: false });
     const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
-    this.#timer = setTimeout(() => {
+    const giveUp = () => {
       this.#silent = true;
       connection.close();
-    }, patienceMs);
+    };
+    this.#patience = new Patience(patienceMs, giveUp, () => connection.reads);
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#renewal);
+    this.#patience?.end();
   }
 
   #complain(sentence: string): void {

@@ -1,0 +1,189 @@
+/** Who has answered in time is not taken for silent, though the process that waited stood still. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { Connection } from "../lib/net/connection.ts";
+import { connect } from "../lib/net/connect.ts";
+import { Patience } from "../lib/net/patience.ts";
+import { within as orGiveUp } from "../lib/net/within.ts";
+import { CoherentCache, TableClient, TableServer } from "../mod.ts";
+import { CacheAndServer, GRANT, hear, say } from "./support/both_ends.ts";
+import { Child, command, startProxy, startServer } from "./support/program.ts";
+import { FakeServer, Wire } from "./support/wire.ts";
+import { within } from "./support/within.ts";
+
+/** A limit that only a broken test reaches, on the busiest machine. */
+const MINUTES_MS = 180_000;
+
+/** Keeps this process busy. */
+function busy(ms: number): void {
+  for (const until = performance.now() + ms; performance.now() < until;);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A program that a signal stops and lets go on, with something happening in between. */
+async function whileStopped(program: Child, work: () => Promise<void>): Promise<void> {
+  program.signal("SIGSTOP");
+  try {
+    await work();
+  } finally {
+    program.signal("SIGCONT");
+  }
+}
+
+const UNIX = { ignore: Deno.build.os === "windows" };
+
+Deno.test(
+  "stall: a proxy that was stopped passes on the answers that came meanwhile",
+  UNIX,
+  async () => {
+    await using server = FakeServer.listen();
+    const starting = startProxy(server.address, "--timeout", "2000");
+    const upstream = await server.accept();
+    await hear(upstream, "OP=SUB;");
+    await say(upstream, "OP=SUB;DATA=600000,10;");
+    await using proxy = await starting;
+    await using client = await Wire.connect(proxy.address);
+    for (let i = 0; i < 5; i++) {
+      const put = `OP=PUT;IND=1;DATA=${i};`;
+      await say(client, "OP=GET;IND=2,3;", put, "OP=CLR;");
+      await hear(upstream, "OP=GET;IND=2,3;", put, "OP=CLR;");
+      await whileStopped(proxy, async () => {
+        await say(upstream, "OP=GET;IND=2,3;DATA=5,6;", put, "OP=CLR;");
+        // By then the deadline of all is over, however long it took until here.
+        await pause(2200);
+      });
+      await hear(client, "OP=GET;IND=2,3;DATA=5,6;", put, "OP=CLR;");
+    }
+  },
+);
+
+Deno.test("stall: a server that has answered SUB meanwhile is not given up", async () => {
+  await using both = await CacheAndServer.start({ timeoutMs: 2000, grant: "OP=SUB;DATA=400,10;" });
+  const { upstream } = both;
+  for (let i = 0; i < 2; i++) {
+    await hear(upstream, "OP=SUB;");
+    const said = say(upstream, "OP=SUB;DATA=400,10;");
+    // Longer than the timeout and than four terms.
+    busy(2500);
+    await said;
+  }
+  await hear(upstream, "OP=SUB;");
+  await say(upstream, GRANT);
+  await both.finish();
+});
+
+Deno.test(
+  "stall: a client that was stopped prints the answer that came meanwhile",
+  UNIX,
+  async () => {
+    await using server = FakeServer.listen();
+    const { address } = server;
+    await using client = new Child([
+      ...command("client", { proxy: address }),
+      ...["--proxy", address, "--timeout", "2000", "put", "1=5"],
+    ]);
+    const wire = await server.accept();
+    await hear(wire, "OP=PUT;IND=1;DATA=5;");
+    await whileStopped(client, async () => {
+      await say(wire, "OP=PUT;IND=1;DATA=5;");
+      await pause(2200);
+    });
+    await client.ended();
+    assertEquals([client.stdout, client.stderr], ["OP=PUT;IND=1;DATA=5;\n", ""]);
+  },
+);
+
+Deno.test("stall: a cache whose process was busy gives the answers that came meanwhile", async () => {
+  await using server = await startServer("--lease", "600000");
+  await using cache = await CoherentCache.connect(server.address, { timeoutMs: 2000 });
+  await using client = await TableClient.connect(server.address, { timeoutMs: 2000 });
+  for (let i = 0; i < 2; i++) {
+    // Right after the call nothing has left this process.
+    const calls = () => [cache.get([i, 9]), cache.put([[i, 5]]), client.get([i]), client.clear()];
+    const expected = (before: number) => [[before, 0], undefined, [5], undefined];
+    const unsent = calls();
+    busy(2500);
+    assertEquals(await within(Promise.all(unsent), "the answers", MINUTES_MS), expected(0));
+    // And now it has.
+    const sent = calls();
+    await pause(0);
+    busy(2500);
+    assertEquals(await within(Promise.all(sent), "the answers", MINUTES_MS), expected(0));
+  }
+});
+
+Deno.test("stall: a server that is silent is found out all the same", async () => {
+  await using server = FakeServer.listen();
+  const starting = TableClient.connect(server.address, { timeoutMs: 100 });
+  const wire = await server.accept();
+  const client = await starting;
+  const call = client.get([1]);
+  busy(1000);
+  await assertRejects(() => within(call, "the deadline", MINUTES_MS), Error, "no answer from");
+  // Nor does it help to say something again and again that is no answer.
+  let told = false;
+  const other = client.get([2]).catch(() => told = true);
+  await hear(wire, "OP=GET;IND=1;", "OP=GET;IND=2;");
+  const talk = (async () => {
+    while (!told) await say(wire, ...Array(100).fill("OP=INV;IND=1;"));
+  })();
+  await within(other, "the deadline", MINUTES_MS);
+  await talk;
+  wire.close();
+  await client.close();
+});
+
+Deno.test("stall: with --idle-timeout one that has spoken meanwhile is not idle", async () => {
+  const idleTimeoutMs = 300;
+  await using server = await TableServer.listen({ port: 0, idleTimeoutMs });
+  await using wire = await Wire.connect(server.address);
+  for (let i = 0; i < 5; i++) {
+    const said = say(wire, "OP=GET;IND=1;");
+    busy(2 * idleTimeoutMs);
+    await said;
+    await hear(wire, "OP=GET;IND=1;DATA=0;");
+  }
+});
+
+Deno.test("stall: a connection that was made meanwhile was made in time", async () => {
+  await using server = FakeServer.listen();
+  for (let i = 0; i < 5; i++) {
+    const options = { role: "client", peerRole: "server", trace: undefined } as const;
+    const connecting = connect(server.address, { ...options, timeoutMs: 50 });
+    busy(200);
+    (await within(connecting, "the connection")).close();
+    (await server.accept()).close();
+  }
+});
+
+Deno.test("stall: what is over is over only when all is read that had come, on however many connections", async () => {
+  await using server = FakeServer.listen();
+  await using stack = new AsyncDisposableStack();
+  const port = Number(server.address.split(":")[1]);
+  const connections: Connection[] = [], far: Wire[] = [];
+  for (let i = 0; i < 300; i++) {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    const connection = new Connection(conn, "client", "server", undefined);
+    stack.defer(() => connection.close());
+    connections.push(connection);
+    far.push(await server.accept());
+  }
+  for (let round = 0; round < 5; round++) {
+    let read = 0;
+    const reading = connections.map((connection) => connection.read().then(() => read++));
+    await pause(1);
+    for (const wire of far) wire.conn.write(new TextEncoder().encode("OP=CLR;\n"));
+    const over = Promise.withResolvers<number>();
+    new Patience(10, () => over.resolve(read));
+    busy(50);
+    assertEquals(await over.promise, 300);
+    // The same for one that is the last of all to be read.
+    for (const wire of far) wire.conn.write(new TextEncoder().encode("OP=CLR;\n"));
+    const last = Promise.all(reading).then(() => connections.at(-1)!.read());
+    busy(50);
+    assertEquals(await orGiveUp(last, 0), "OP=CLR;\n");
+    await Promise.all(connections.slice(0, -1).map((connection) => connection.read()));
+  }
+});
