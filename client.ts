@@ -69,7 +69,7 @@ async function main(): Promise<void> {
     if (command !== undefined && command.line === undefined) throw new UsageError(command.mistake);
     const client = await TableClient.connect(proxy, {
       timeoutMs: timeout,
-      ...trace ? { trace: reportTrace } : {},
+      events: trace && reportTrace(trace),
     });
     let status: number = EXIT.DONE;
     function show(reply: Reply, wire: (reply: Reply) => string = format): void {

@@ -24,9 +24,9 @@ export {
   type TableClientOptions,
   UnreachableError,
 } from "./lib/client/table_client.ts";
+export type { ConnectionEnds, EventSink, Indices, NodeEvent, Role } from "./lib/events.ts";
 export { type Info, TableCalls } from "./lib/net/table_calls.ts";
 export type { NodeOptions } from "./lib/net/node_options.ts";
-export type { Trace } from "./lib/net/trace.ts";
 export { TableError } from "./lib/protocol/error.ts";
 export type * from "./lib/protocol/message.ts";
 export type { Eviction } from "./lib/proxy/bounded_cache.ts";

@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     examples: [
       ["deno task proxy", "holds half of the table of the server at port 6002"],
       ["deno task proxy --capacity 3 --eviction lru", "holds the 3 entries used last"],
-      ["deno task proxy --trace", "shows every message"],
+      ["deno task proxy --trace", "shows every message, hit, miss and eviction"],
     ],
     addresses: (values) => ({ listen: formatAddress(values), server: values.server }),
   }, (values, options) => {

@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     examples: [
       ["deno task server", `keeps its table in ${DATA_FILE}`],
       ["deno task server --memory --size 4 --init 10,11", "10, 11, 0, 0, and nothing kept"],
-      ["deno task server --trace", "shows every message"],
+      ["deno task server --trace", "shows every message, and what comes of it"],
     ],
     addresses: ({ data, ...values }) => ({
       listen: formatAddress(values),

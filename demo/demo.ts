@@ -13,12 +13,11 @@
  */
 
 import { ASKING_FLAGS, EXIT, runProgram } from "../lib/cli/program.ts";
+import { readTraceJson } from "../lib/observe/trace_json.ts";
+import { parseReply } from "../lib/protocol/parse.ts";
 import { readSession, type Row } from "../tests/support/session.ts";
 import { Child, command, startProxy, startServer } from "../tests/support/program.ts";
 import { arrow, head, type Passed } from "./drawing.ts";
-
-/** A line of a proxy's trace: time, from, to, text; a role stands before each address. */
-const TRACED = /^\S+ (\w+)@\S+ -> (\w+)@\S+ (.*)$/;
 
 /** A client that is given one line after the other, and prints a reply for each. */
 class Client implements AsyncDisposable {
@@ -58,11 +57,15 @@ class Trace {
     const passed: Passed[] = [];
     const answered = () => {
       for (let end; (end = this.#proxy.stderr.indexOf("\n", this.#seen)) >= 0;) {
-        const match = TRACED.exec(this.#proxy.stderr.slice(this.#seen, end));
+        const event = readTraceJson(this.#proxy.stderr.slice(this.#seen, end));
         this.#seen = end + 1;
-        if (match === null) continue;
-        passed.push({ from: match[1]!, to: match[2]!, text: match[3]! });
-        if (match[1] === "proxy" && match[2] === "client") return true;
+        if (event?.type !== "message" || event.renewal) continue;
+        const { node, peer, direction, line: text } = event;
+        const [from, to] = direction === "in" ? [peer, node] : [node, peer];
+        // What passes before a request is about the lease.
+        if (passed.length === 0 && from !== "client") continue;
+        passed.push({ from, to, text });
+        if (to === "client") return true;
       }
       return false;
     };
@@ -73,14 +76,13 @@ class Trace {
 
 /** The entries that a reply to INF shows, as `index=data`. */
 function entries(inf: string): string[] {
-  const list = (name: string) => new RegExp(`;${name}=([^;]+);`).exec(inf)?.[1]?.split(",") ?? [];
-  const data = list("DATA");
-  return list("IND").map((index, i) => `${index}=${data[i]}`);
+  const reply = parseReply(inf);
+  return reply.op === "INF" ? reply.ind.map((index, i) => `${index}=${reply.data[i]}`) : [];
 }
 
 async function play(rows: readonly Row[]): Promise<number> {
   await using server = await startServer("--quiet");
-  await using proxy = await startProxy(server.address, "--quiet", "--trace");
+  await using proxy = await startProxy(server.address, "--quiet", "--trace=json");
   await using client = new Client(proxy.address);
   await using atServer = new Client(server.address);
   const trace = new Trace(proxy);
@@ -88,8 +90,7 @@ async function play(rows: readonly Row[]): Promise<number> {
   let wrong = 0;
   for (const row of rows) {
     const reply = await client.ask(row.send);
-    // The lease is renewed when its time has come, whatever is asked.
-    const passed = (await trace.passed()).filter(({ text }) => !/^OP=SUB;|^\[/.test(text));
+    const passed = await trace.passed();
     const table = entries(await atServer.ask("OP=INF;"));
     const held = entries(await client.ask("OP=INF;"));
     await trace.passed();

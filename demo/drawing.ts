@@ -4,13 +4,15 @@
  * @module
  */
 
+import type { Role } from "../lib/events.ts";
+
 /** The nodes, from left to right. */
-export const NODES = ["client", "proxy", "server"] as const;
+export const NODES: readonly Role[] = ["client", "proxy", "server"];
 
 /** A message that passed. */
 export interface Passed {
-  readonly from: string;
-  readonly to: string;
+  readonly from: Role;
+  readonly to: Role;
   readonly text: string;
 }
 
@@ -28,12 +30,12 @@ export function head(): string {
  * @throws {TypeError} If they are none.
  */
 export function arrow({ from, to, text }: Passed): string {
-  const [start, end] = [from, to].map((name) => NODES.findIndex((node) => node === name));
-  if (start! < 0 || end! < 0 || Math.abs(start! - end!) !== 1) {
+  const start = NODES.indexOf(from), end = NODES.indexOf(to);
+  if (Math.abs(start - end) !== 1) {
     throw new TypeError(`Cannot draw a message from ${from} to ${to}: they are no neighbours`);
   }
   const line = "─".repeat(Math.max(1, GAP - text.length - 5));
-  const drawn = start! < end! ? `── ${text} ${line}→` : `←${line} ${text} ──`;
-  const gaps = [0, 1].map((gap) => gap === Math.min(start!, end!) ? drawn : " ".repeat(GAP));
+  const drawn = start < end ? `── ${text} ${line}→` : `←${line} ${text} ──`;
+  const gaps = [0, 1].map((gap) => gap === Math.min(start, end) ? drawn : " ".repeat(GAP));
   return `│${gaps[0]}│${gaps[1]}│`;
 }

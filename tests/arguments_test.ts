@@ -6,6 +6,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   CacheProxy,
   CoherentCache,
+  type NodeEvent,
   TableCalls,
   TableClient,
   TableError,
@@ -201,8 +202,10 @@ function* throwing(): Generator<[number, number]> {
 Deno.test("arguments: a call says what is wrong with its arguments, and sends nothing", async () => {
   await using server = await TableServer.listen({ port: 0, init: [7] });
   let sent = 0;
-  const trace = () => void sent++;
-  await using client = await TableClient.connect(server.address, { trace });
+  const events = ({ type }: NodeEvent) => {
+    if (type === "message") sent++;
+  };
+  await using client = await TableClient.connect(server.address, { events });
   await refuse(client, calls, "client");
   await refuse(client, [
     [
@@ -305,7 +308,7 @@ const options: Row<string>[] = [
   ...everywhere(null, `${NO_OPTIONS}null`),
   ...everywhere(6001, `${NO_OPTIONS}6001`),
   ...everywhere("127.0.0.1", `${NO_OPTIONS}"127.0.0.1"`),
-  ...everywhere({ trace: "on" }, 'Cannot take trace that is no function: current value is "on"'),
+  ...everywhere({ events: "on" }, 'Cannot take events that is no function: current value is "on"'),
 
   ["client of a port", () => TableClient.connect(wrong(6001)), TypeError, `${NO_ADDRESS}6001`],
   ["client of null", () => TableClient.connect(wrong(null)), TypeError, `${NO_ADDRESS}null`],

@@ -2,7 +2,7 @@
  * The command line of the three programs, flag by flag.
  */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import type { ProgramName } from "../lib/cli/permissions.ts";
 import { Folder, look } from "./support/folder.ts";
@@ -20,7 +20,7 @@ import {
 import { FakeServer, Wire } from "./support/wire.ts";
 
 const PROGRAMS: ProgramName[] = ["server", "proxy", "client"];
-const COMMON = ["--quiet", "--trace", "--help", "--version"];
+const COMMON = ["--quiet", "--trace[=text|all|json]", "--help", "--version"];
 const NODE = ["--host HOST", "--port PORT", "--max-connections N", "--idle-timeout MS", "--open"];
 
 /** Every flag, with a part of its line in the usage text. */
@@ -141,7 +141,11 @@ const COMMON_REFUSALS: [args: string[], message: string][] = [
   [["--no-quiet"], "unknown flag: --no-quiet"],
   [["--quiet=maybe"], "--quiet takes no value: --quiet=maybe"],
   [["--quiet=true"], "--quiet takes no value: --quiet=true"],
-  [["--trace="], "--trace takes no value: --trace="],
+  [["--trace="], '--trace must be text or all or json: ""'],
+  [["--trace=yes"], '--trace must be text or all or json: "yes"'],
+  [["--trace=JSON"], '--trace must be text or all or json: "JSON"'],
+  [["--trace", "--trace=json"], "--trace is given twice: --trace=json"],
+  [["--no-trace"], "unknown flag: --no-trace"],
   [["--help=1"], "--help takes no value: --help=1"],
   [["--version=1"], "--version takes no value: --version=1"],
   [["--quiet", "--quiet"], "--quiet is given twice: --quiet"],
@@ -259,35 +263,6 @@ Deno.test("a node takes --max-connections and refuses one more", async () => {
   await first.line();
   await using second = await Wire.connect(server.address);
   assertMatch(await second.line(), /^OP=ERR;DATA=429;/);
-});
-
-Deno.test("--trace writes every message as a line with time, from and to", async () => {
-  await using server = await startServer("--trace");
-  await using wire = await Wire.connect(server.address);
-  const { port } = wire.conn.localAddr;
-  await wire.send("OP=GET;IND=1;\nOP=\x1b[31m\u202eGET\x9b;\n");
-  await wire.line();
-  await wire.line();
-  await server.until(() => server.stderr.split("\n").length > 4, "four lines of trace");
-  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /gm;
-  const [there, back] = [
-    `client@127.0.0.1:${port} -> server@${server.address}`,
-    `server@${server.address} -> client@127.0.0.1:${port}`,
-  ];
-  const lines = server.stderr.split("\n");
-  assertEquals(server.stderr.match(time)?.length, 4);
-  // What a peer sent reaches the terminal as text, never as what steers it.
-  assertEquals(
-    lines.slice(0, 4).map((line) => line.replace(time, "")).toSorted(),
-    [
-      `${there} OP=GET;IND=1;`,
-      `${there} OP=\\u{1b}[31m\\u{202e}GET\\u{9b};`,
-      `${back} OP=GET;IND=1;DATA=0;`,
-      `${back} ${lines.find((line) => line.includes("OP=ERR"))!.split(`${back} `)[1]}`,
-    ].toSorted(),
-  );
-  assert(![...server.stderr.replaceAll("\n", "")].some((c) => /[\p{Cc}\p{Cf}]/u.test(c)));
-  assertEquals(server.stdout, `halfway-server listening on ${server.address}\n`);
 });
 
 Deno.test("a proxy takes --capacity, --eviction, --on-write and --server", async () => {

@@ -85,12 +85,19 @@ Deno.test("a client's help is its usage text, whether or not anybody listens", a
 
 Deno.test("a client's --trace shows the messages on standard error, its replies apart", async () => {
   await using server = await TableServer.listen({ port: 0 });
-  const { code, stdout, stderr } = await client(server.address, ["--trace", "get", "1"]);
-  assertEquals([code, stdout], [0, "OP=GET;IND=1;DATA=0;\n"]);
-  assertMatch(
-    stderr,
-    /^\S+Z client@\S+ -> proxy@\S+ OP=GET;IND=1;\n\S+Z proxy@\S+ -> client@\S+ OP=GET;IND=1;DATA=0;\n$/,
-  );
+  // What follows --trace is no value of it.
+  for (
+    const args of [["--trace", "get", "1"], ["get", "--trace=text", "1"], ["get 1", "--trace"]]
+  ) {
+    const { code, stdout, stderr } = await client(server.address, args);
+    assertEquals([code, stdout], [0, "OP=GET;IND=1;DATA=0;\n"]);
+    assertMatch(
+      stderr,
+      /^\S+ +client {2}connected .*\n\S+ +client → proxy {2}OP=GET;IND=1;\n\S+ +client ← proxy {2}OP=GET;IND=1;DATA=0;\n$/,
+    );
+  }
+  const words = await client(server.address, ["get", "--", "--trace"]);
+  assertEquals([words.code, words.stderr.includes('get takes indices: "--trace"')], [2, true]);
 });
 
 Deno.test("a client sends piped lines as commands or as they are, and answers in order", async () => {

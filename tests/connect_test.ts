@@ -10,7 +10,7 @@ const OPTIONS = {
   role: "client",
   peerRole: "server",
   timeoutMs: 60_000,
-  trace: undefined,
+  events: undefined,
 } as const;
 
 /** The port of `host:port`. */

@@ -9,7 +9,13 @@ const sink = { send() {}, tell() {}, close() {}, unsent: 0, taken: 0 } as unknow
 const HOUR_MS = 3_600_000;
 
 function leasesOf(tableSize: number): Leases {
-  return new Leases({ termMs: HOUR_MS, tableSize, lineBytes: () => 0, log: () => {} });
+  return new Leases({
+    termMs: HOUR_MS,
+    tableSize,
+    lineBytes: () => 0,
+    events: undefined,
+    log: () => {},
+  });
 }
 
 Deno.test("leases: what a session held that leaves while all are asked is held beside what others left", async () => {

@@ -95,7 +95,9 @@ Deno.test("coherent cache: a hit costs no message", async () => {
   const messages: string[] = [];
   await using server = await TableServer.listen({ port: 0, init: [5, 6] });
   await using cache = await CoherentCache.connect(server.address, {
-    trace: (_from, _to, text) => void messages.push(text),
+    events: (event) => {
+      if (event.type === "message") messages.push(event.line);
+    },
   });
   assertEquals(await cache.get([0, 1]), [5, 6]);
   const before = messages.filter((text) => !text.startsWith("OP=SUB")).length;

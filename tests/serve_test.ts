@@ -138,7 +138,7 @@ Deno.test("a listener goes on, and says nothing, when peers have gone before the
     host: "127.0.0.1",
     port: 0,
     maxConnections: 10,
-    trace: undefined,
+    events: undefined,
     log: (sentence) => logged.push(sentence),
   });
   const { createConnection } = await import("node:net");

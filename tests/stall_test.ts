@@ -150,7 +150,7 @@ Deno.test("stall: with --idle-timeout one that has spoken meanwhile is not idle"
 Deno.test("stall: a connection that was made meanwhile was made in time", async () => {
   await using server = FakeServer.listen();
   for (let i = 0; i < 5; i++) {
-    const options = { role: "client", peerRole: "server", trace: undefined } as const;
+    const options = { role: "client", peerRole: "server", events: undefined } as const;
     const connecting = connect(server.address, { ...options, timeoutMs: 50 });
     busy(200);
     (await within(connecting, "the connection")).close();

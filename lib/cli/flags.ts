@@ -20,6 +20,8 @@ export class UsageError extends Error {
 export interface Flag<T> {
   /** What stands for its value in the usage text; a switch has none. */
   readonly value: string | undefined;
+  /** The value that it has where it is given alone; a flag with such takes another behind a `=`. */
+  readonly alone?: string;
   /** What it does. */
   readonly what: string;
   /** Its value where it is not given. */
@@ -74,6 +76,14 @@ export function choice<Word extends string>(
     must: `must be ${words.join(" or ")}`,
     read: (text) => words.find((word) => word === text),
   };
+}
+
+/** A flag that is given alone, which is as the first of a few words, or with one of them. */
+export function optional<Word extends string>(
+  what: string,
+  words: readonly [Word, ...Word[]],
+): Flag<Word | undefined> {
+  return { ...choice(what, words), alone: words[0], standard: undefined, shown: "off" };
 }
 
 /** A flag whose value is integers with commas between. */
@@ -177,7 +187,13 @@ export function readFlags<V>(
     given.add(name);
   }
   const names = Object.keys(flags);
-  const found: Record<string, unknown> = parseArgs(marked, {
+  // Whatever follows a flag that is given alone is no value of it.
+  const spelled = marked.map((arg, i) => {
+    const isFlag = arg.startsWith("--") && (end === -1 || i < end);
+    const alone = isFlag ? flags[arg.slice(2)]?.alone : undefined;
+    return alone === undefined ? arg : `${arg}=${alone}`;
+  });
+  const found: Record<string, unknown> = parseArgs(spelled, {
     boolean: names.filter((name) => flags[name]!.value === undefined),
     string: names.filter((name) => flags[name]!.value !== undefined),
   });
@@ -197,8 +213,8 @@ export function readFlags<V>(
 
 /** The flags as the usage text lists them, a line each. */
 export function flagsText(flags: Flags): string {
-  const rows = Object.entries(flags).map(([name, { value, what, shown }]) => [
-    value === undefined ? `--${name}` : `--${name} ${value}`,
+  const rows = Object.entries(flags).map(([name, { value, alone, what, shown }]) => [
+    `--${name}${value === undefined ? "" : alone === undefined ? ` ${value}` : `[=${value}]`}`,
     shown === "" ? what : `${what} (default: ${shown})`,
   ]);
   const width = Math.max(...rows.map(([flag]) => flag!.length));

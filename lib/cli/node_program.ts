@@ -82,7 +82,7 @@ export function runNode<V extends CommonValues & ListeningValues>(
         port: values.port,
         maxConnections: values["max-connections"],
         ...idleTimeoutMs === undefined ? {} : { idleTimeoutMs },
-        ...values.trace ? { trace: reportTrace } : {},
+        events: values.trace && reportTrace(values.trace),
         ...values.quiet ? {} : { log },
       });
       node = await Promise.race([starting, signalled]);

@@ -4,18 +4,12 @@
  * @module
  */
 
-import type { Trace } from "../net/trace.ts";
-import { UNPRINTABLE } from "../protocol/error.ts";
+import type { EventSink } from "../events.ts";
+import { traceJson } from "../observe/trace_json.ts";
+import { traceText } from "../observe/trace_text.ts";
+import { visible } from "../protocol/visible.ts";
 
 const encoder = new TextEncoder();
-
-/** `text` with what could steer a terminal or hide in it replaced by its code: `\u{1b}`. */
-export function visible(text: string): string {
-  return text.replaceAll(
-    UNPRINTABLE,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
-}
 
 /**
  * Writes text to standard output, to its end.
@@ -35,10 +29,17 @@ export function report(line: string): void {
   }
 }
 
-/** Writes each message, as it passes, as a line to standard error. */
-export const reportTrace: Trace = (from, to, text) => {
-  report(`${new Date().toISOString()} ${from} -> ${to} ${text}`);
-};
+/** What a trace shows: `text`, all but renewals of a lease; `all`; or all, as `json`. */
+export type TraceForm = "text" | "all" | "json";
+
+/** A sink that writes each event, as it happens, as a line to standard error. */
+export function reportTrace(form: TraceForm): EventSink {
+  return (event) => {
+    const time = new Date();
+    const line = form === "json" ? traceJson(event, time) : traceText(event, time, form === "all");
+    if (line !== undefined) report(line);
+  };
+}
 
 function writeAll(output: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = encoder.encode(text);

@@ -5,7 +5,15 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
-import { type Flags, flagsText, isGiven, readFlags, UsageError, type Values } from "./flags.ts";
+import {
+  type Flags,
+  flagsText,
+  isGiven,
+  optional,
+  readFlags,
+  UsageError,
+  type Values,
+} from "./flags.ts";
 import { print, report } from "./output.ts";
 import { type Addresses, permissionHint } from "./permissions.ts";
 import { programCommand, startHint, type TaskName } from "./program_command.ts";
@@ -31,7 +39,10 @@ export const ASKING_FLAGS = {
 /** The flags that every program takes. */
 export const COMMON_FLAGS = {
   quiet: isGiven("write no log lines to standard error"),
-  trace: isGiven("write every message that passes to standard error, a line each"),
+  trace: optional(
+    "write what happens to standard error, a line each; all: lease renewals too; json: all, as JSON",
+    ["text", "all", "json"],
+  ),
   ...ASKING_FLAGS,
 };
 

@@ -23,7 +23,7 @@ import {
 } from "node:readline";
 import { Readable, Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
-import { UNPRINTABLE } from "../protocol/error.ts";
+import { UNPRINTABLE } from "../protocol/visible.ts";
 import type { Reply } from "../protocol/message.ts";
 import { ANY_LINE, type Command, commandLine, commandsText, TABLE_COMMANDS } from "./commands.ts";
 

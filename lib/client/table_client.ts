@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type EventSink, guardSink } from "../events.ts";
 import {
   CLIENT_TIMEOUT_MS,
   HOST,
@@ -19,7 +20,6 @@ import type { Connection } from "../net/connection.ts";
 import { checkOption, checkTypes, current } from "../net/options.ts";
 import { Asked, type Failure, RequestQueue } from "../net/request_queue.ts";
 import { TableCalls } from "../net/table_calls.ts";
-import type { Trace } from "../net/trace.ts";
 
 /** Options of a {@linkcode TableClient}. */
 export interface TableClientOptions {
@@ -29,8 +29,11 @@ export interface TableClientOptions {
    * @default {5000}
    */
   timeoutMs?: number;
-  /** Told of every message that passes. */
-  trace?: Trace;
+  /**
+   * Told of everything that happens on the connection, where it happens and in that order: it must
+   * return at once, and call nothing of the client. What it throws breaks nothing.
+   */
+  events?: EventSink | undefined;
 }
 
 /** Thrown where a node cannot be reached, its connection is lost, or it does not answer in time. */
@@ -99,15 +102,15 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     address: string = formatAddress({ host: HOST, port: PROXY_PORT }),
     options: TableClientOptions = {},
   ): Promise<TableClient> {
-    checkTypes(options, { timeoutMs: "number", trace: "function" });
-    const { timeoutMs = CLIENT_TIMEOUT_MS, trace } = options;
+    checkTypes(options, { timeoutMs: "number", events: "function" });
+    const { timeoutMs = CLIENT_TIMEOUT_MS } = options;
     checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
     try {
       const connection = await connect(address, {
         role: "client",
         peerRole: "proxy",
         timeoutMs,
-        trace,
+        events: guardSink(options.events),
       });
       return new TableClient(address, connection, timeoutMs);
     } catch (error) {
@@ -196,7 +199,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     }
     this.#end ??= new UnreachableError(address, `lost ${address}: ${why}`, { cause });
     this.#queue.close();
-    this.#connection.close();
+    this.#connection.close(why);
   }
 
   #take(reply: Reply): void {

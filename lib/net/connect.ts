@@ -4,10 +4,10 @@
  * @module
  */
 
+import type { EventSink, Role } from "../events.ts";
 import { parseAddress } from "./address.ts";
-import { Connection, type Role } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { Patience } from "./patience.ts";
-import type { Trace } from "./trace.ts";
 
 /** Who connects to whom. */
 export interface ConnectOptions {
@@ -19,8 +19,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** Ends the connecting. */
   readonly signal?: AbortSignal;
-  /** Told of every message that passes. */
-  readonly trace: Trace | undefined;
+  /** Told of what happens on the connection. */
+  readonly events: EventSink | undefined;
 }
 
 /**
@@ -68,7 +68,7 @@ function meetsItself({ localAddr, remoteAddr }: Deno.TcpConn): boolean {
 
 function newConnection(conn: Deno.TcpConn, options: ConnectOptions): Connection {
   try {
-    return new Connection(conn, options.role, options.peerRole, options.trace);
+    return new Connection(conn, options.role, options.peerRole, options.events);
   } catch (error) {
     // Reset before its options could be set.
     conn.close();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ConnectionEnds, EventSink, Role } from "../events.ts";
 import { format } from "../protocol/format.ts";
 import { LINGER_MS, MAX_UNSENT_BYTES } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
@@ -11,7 +12,6 @@ import { formatAddress } from "./address.ts";
 import { Fifo } from "./fifo.ts";
 import { lineStream } from "./line_stream.ts";
 import { countConnection, Patience } from "./patience.ts";
-import type { Trace } from "./trace.ts";
 import { Waiters } from "./waiters.ts";
 
 const encoder = new TextEncoder();
@@ -23,18 +23,20 @@ const SPARE_BUFFER_BYTES = 16 * 1024;
 const MAX_TEXT_UNITS = 64 * 1024;
 /** In UTF-8 a UTF-16 unit takes three bytes at most. */
 const MAX_BYTES_PER_UNIT = 3;
-
-/** What one side of a connection is, for the trace. */
-export type Role = "client" | "proxy" | "server";
+/** A SUB that asks for a lease, and the answer that grants it. */
+const SUBSCRIBES = /^OP=SUB;(?:DATA=[0-9]+,[0-9]+;)?$/;
 
 /** Messages over one TCP connection. */
 export class Connection {
   /** What the other side is. */
   peerRole: Role;
+  /** Until when a lease runs on it, by the monotonic clock; a SUB before then renews it. */
+  leaseEnd = -Infinity;
   readonly #role: Role;
   readonly #conn: Deno.TcpConn;
   readonly #reader: ReadableStreamDefaultReader<string>;
-  readonly #trace: Trace | undefined;
+  readonly #events: EventSink | undefined;
+  #ends: ConnectionEnds | undefined;
   #unsent = "";
   /** What stands before it, encoded: text that waits is made of many parts, and takes more memory. */
   readonly #encoded = new Fifo<Uint8Array>();
@@ -50,27 +52,44 @@ export class Connection {
   #stopped = false;
   #peerEnded = false;
   #closed = false;
+  /** Why it ends, for `events`. */
+  #why: string | undefined;
 
-  /** Takes a connection over; `role` is this side, `peerRole` the other, for `trace`. */
-  constructor(conn: Deno.TcpConn, role: Role, peerRole: Role, trace: Trace | undefined) {
+  /** Takes a connection over; `role` is this side, `peerRole` the other, for `events`. */
+  constructor(
+    conn: Deno.TcpConn,
+    role: Role,
+    peerRole: Role,
+    events: EventSink | undefined,
+  ) {
     this.#conn = conn;
     this.#role = role;
     this.peerRole = peerRole;
-    this.#trace = trace;
+    this.#events = events;
     this.#reader = lineStream(conn).getReader();
     // A reply is one small write, which must not wait for the acknowledgement of the one before.
     conn.setNoDelay(true);
     // A peer that has vanished without a word is found out, after the time that the system sets.
     conn.setKeepAlive(true);
     countConnection(1);
+    // Whom a node accepts is at first a client to it, and nobody connects to one.
+    const direction = peerRole === "client" ? "in" : "out";
+    events?.({ type: "connected", ...this.ends, direction });
   }
 
-  /** The other side's address. */
-  get remote(): string {
-    return formatAddress({
-      host: this.#conn.remoteAddr.hostname,
-      port: this.#conn.remoteAddr.port,
-    });
+  /** Both sides, as events name them. */
+  get ends(): ConnectionEnds {
+    if (this.#ends?.peer === this.peerRole) return this.#ends;
+    const [address, peerAddress] = [this.#conn.localAddr, this.#conn.remoteAddr].map((
+      { hostname: host, port },
+    ) => formatAddress({ host, port }));
+    this.#ends = {
+      node: this.#role,
+      address: address!,
+      peer: this.peerRole,
+      peerAddress: peerAddress!,
+    };
+    return this.#ends;
   }
 
   /** Whether it was closed, or found broken. */
@@ -116,12 +135,21 @@ export class Connection {
   async read(): Promise<string | undefined> {
     const { value } = await this.#reader.read();
     this.#reads++;
-    if (value === undefined && !this.#stopped) this.#peerEnded = true;
+    if (value === undefined && !this.#stopped) {
+      this.#peerEnded = true;
+      this.because("the other side ended it");
+    }
     return value;
   }
 
+  /** Notes why it is about to end; what was noted first stays. */
+  because(why: string): void {
+    this.#why ??= why;
+  }
+
   /** Reads no more: a read that waits ends as if the other side had. */
-  async stopReading(): Promise<void> {
+  async stopReading(why: string): Promise<void> {
+    this.because(why);
     this.#stopped = true;
     try {
       await this.#reader.cancel();
@@ -142,7 +170,7 @@ export class Connection {
   /** Sends a line that has no newline yet. */
   sendLine(line: string): void {
     if (this.#closed) return;
-    this.tell(line, false);
+    if (this.#events !== undefined) this.#tell(line, "out");
     this.#unsent += line;
     this.#unsent += "\n";
     if (this.#unsent.length > MAX_TEXT_UNITS) this.#encode();
@@ -156,28 +184,29 @@ export class Connection {
     return this.#waiters.until(() => this.unsent <= MAX_UNSENT_BYTES);
   }
 
-  /** Tells the trace of a line, or of what happened. */
-  tell(text: string, incoming: boolean): void {
-    if (this.#trace === undefined) return;
-    const { hostname: host, port } = this.#conn.localAddr;
-    const self = `${this.#role}@${formatAddress({ host, port })}`;
-    const peer = `${this.peerRole}@${this.remote}`;
-    if (incoming) this.#trace(peer, self, text);
-    else this.#trace(self, peer, text);
+  /** Whether anybody is told of its lines. */
+  get told(): boolean {
+    return this.#events !== undefined;
   }
 
   /** Calls `take` for each line of what was read. */
   eachLine(lines: string, take: (start: number, end: number) => void): void {
+    const { told } = this;
     for (let start = 0, end; start < lines.length; start = end + 1) {
       end = lines.indexOf("\n", start);
-      this.tellLine(lines, start, end);
+      if (told) this.tellLine(lines, start, end);
       take(start, end);
     }
   }
 
-  /** Tells the trace of an incoming line. */
+  /** Tells of an incoming line. */
   tellLine(lines: string, start: number, end: number): void {
-    if (this.#trace !== undefined) this.tell(lines.slice(start, end).replace(/\r$/, ""), true);
+    this.#tell(lines.slice(start, end).replace(/\r$/, ""), "in");
+  }
+
+  #tell(line: string, direction: "in" | "out"): void {
+    const renewal = SUBSCRIBES.test(line) && performance.now() < this.leaseEnd;
+    this.#events!({ type: "message", ...this.ends, direction, line, renewal });
   }
 
   /**
@@ -196,11 +225,16 @@ export class Connection {
     this.close();
   }
 
-  /** Closes at once; what was not sent is lost. */
-  close(): void {
+  /**
+   * Closes at once; what was not sent is lost.
+   *
+   * @param why What it is closed for, where nothing was noted before.
+   */
+  close(why: string = "this side closed it"): void {
     if (this.#closed) return;
     this.#closed = true;
     countConnection(-1);
+    this.because(why);
     this.#unsent = "";
     for (const _ of this.#encoded.drain());
     this.#encodedLength = this.#writingLength = 0;
@@ -209,6 +243,7 @@ export class Connection {
     for (const resolve of this.#unlessGone) resolve();
     // A read that waits is refused by the close; nobody may be left to hear it.
     this.#reader.closed.catch(() => {});
+    this.#events?.({ type: "disconnected", ...this.ends, why: this.#why! });
   }
 
   #encode(): void {
@@ -240,8 +275,8 @@ export class Connection {
           this.#taken += count;
           rest = rest.subarray(count);
         }
-      } catch {
-        this.close();
+      } catch (error) {
+        this.close((error as Error).message);
       }
       this.#writingLength = 0;
       if (spare !== undefined && spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(spare);
@@ -253,7 +288,7 @@ export class Connection {
   async #linger(): Promise<void> {
     const patience = new Patience(LINGER_MS, () => this.close());
     try {
-      await this.stopReading();
+      await this.stopReading("this side ended it");
       const scrap = new Uint8Array(4096);
       while (await this.#conn.read(scrap) !== null);
     } finally {

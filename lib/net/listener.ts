@@ -4,11 +4,11 @@
  * @module
  */
 
+import type { EventSink, Role } from "../events.ts";
 import { errorReply } from "../protocol/error.ts";
 import { ACCEPT_PAUSE_MS } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
-import { Connection, type Role } from "./connection.ts";
-import type { Trace } from "./trace.ts";
+import { Connection } from "./connection.ts";
 import { within } from "./within.ts";
 
 /** What a listener needs to know. */
@@ -21,8 +21,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** How many connections are taken at a time; one more is answered 429 and closed. */
   readonly maxConnections: number;
-  /** Told of every message that passes. */
-  readonly trace: Trace | undefined;
+  /** Told of what happens on the connections. */
+  readonly events: EventSink | undefined;
   /** Told of what goes wrong here and is nobody's answer. */
   readonly log: (sentence: string) => void;
 }
@@ -33,6 +33,9 @@ const GONE = [
   Deno.errors.ConnectionReset,
   Deno.errors.NotConnected,
 ];
+
+/** Why connections are closed when a node ends. */
+const ENDS = "this node ends";
 
 /** Serves a connection to its end, and does not reject. */
 export type Serve = (connection: Connection) => Promise<void>;
@@ -91,8 +94,8 @@ export class Listener {
    */
   async close(ms: number): Promise<void> {
     await this.stop();
-    for (const connection of this.#refused) connection.close();
-    for (const connection of this.#served.keys()) connection.stopReading();
+    for (const connection of this.#refused) connection.close(ENDS);
+    for (const connection of this.#served.keys()) connection.stopReading(ENDS);
     await within(Promise.all(this.#served.values()), ms);
     // What is not done by now is nobody's any more.
     for (const connection of this.#served.keys()) connection.close();
@@ -101,7 +104,7 @@ export class Listener {
   /** Closes every connection at once, whatever is in hand. */
   async abandon(): Promise<void> {
     const stopped = this.stop();
-    for (const connection of [...this.#refused, ...this.#served.keys()]) connection.close();
+    for (const connection of [...this.#refused, ...this.#served.keys()]) connection.close(ENDS);
     await stopped;
     await Promise.all(this.#served.values());
   }
@@ -131,10 +134,10 @@ export class Listener {
   }
 
   #take(conn: Deno.TcpConn, serve: Serve): void {
-    const { role, trace, maxConnections } = this.#options;
+    const { role, events, maxConnections } = this.#options;
     let connection: Connection;
     try {
-      connection = new Connection(conn, role, "client", trace);
+      connection = new Connection(conn, role, "client", events);
     } catch {
       // Reset before its options could be set.
       conn.close();
@@ -150,6 +153,7 @@ export class Listener {
 
   #refuse(connection: Connection): void {
     const { maxConnections } = this.#options;
+    connection.because("this node has as many connections as it takes");
     connection.send(errorReply(429, `this node takes ${maxConnections} connections, and has them`));
     // As many as are served may be on their way out with the reply; the rest go without.
     if (this.#refused.size >= maxConnections) return connection.close();

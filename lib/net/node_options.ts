@@ -4,12 +4,11 @@
  * @module
  */
 
+import { type EventSink, guardSink, type Role } from "../events.ts";
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
-import type { Role } from "./connection.ts";
 import type { ListenerOptions } from "./listener.ts";
 import { isHost } from "./address.ts";
 import { checkOption, checkTypes, current } from "./options.ts";
-import type { Trace } from "./trace.ts";
 
 /** Options of a node that listens. */
 export interface NodeOptions {
@@ -38,8 +37,12 @@ export interface NodeOptions {
    * @default {never}
    */
   idleTimeoutMs?: number;
-  /** Told of every message that passes. */
-  trace?: Trace;
+  /**
+   * Told of everything that happens at this node, where it happens and in that order: in the middle of
+   * a step, so that it must return at once and call nothing of the node. What it throws is logged, the
+   * first time, and breaks nothing.
+   */
+  events?: EventSink | undefined;
   /** Told, in a sentence, of what goes wrong and is nobody's answer. */
   log?: (sentence: string) => void;
 }
@@ -60,7 +63,7 @@ export function listenerOptions(
     port: "number",
     maxConnections: "number",
     idleTimeoutMs: "number",
-    trace: "function",
+    events: "function",
     log: "function",
   });
   const { host = HOST, port = defaultPort, maxConnections = MAX_CONNECTIONS } = options;
@@ -69,7 +72,7 @@ export function listenerOptions(
   }
   checkOption("port", port, 0, 65535);
   checkOption("maxConnections", maxConnections, 1, 1_000_000);
-  const { idleTimeoutMs } = options;
+  const { idleTimeoutMs, log = () => {} } = options;
   if (idleTimeoutMs !== undefined) checkOption("idleTimeoutMs", idleTimeoutMs, 1, MAX_TIMEOUT_MS);
-  return { role, host, port, maxConnections, trace: options.trace, log: options.log ?? (() => {}) };
+  return { role, host, port, maxConnections, events: guardSink(options.events, log), log };
 }

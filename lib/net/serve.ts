@@ -43,6 +43,7 @@ export async function serve(
   try {
     await takeAll(connection, peer, watch);
   } catch (error) {
+    connection.because((error as Error).message);
     if (error instanceof TableError) peer.take(error.reply);
     else connection.close();
   }
@@ -51,6 +52,8 @@ export async function serve(
   await connection.end();
   watch.stop();
 }
+
+const IDLE = "it was idle";
 
 /** Closes a connection on which nothing happens. */
 class IdleWatch {
@@ -89,14 +92,15 @@ class IdleWatch {
   #close(): void {
     if (this.#moved() || !this.#peer.idle()) return;
     // A peer that does not read its replies would not read their end either.
-    if (this.#connection.unsent > 0) this.#connection.close();
-    else this.#connection.stopReading();
+    if (this.#connection.unsent > 0) this.#connection.close(IDLE);
+    else this.#connection.stopReading(IDLE);
   }
 }
 
 async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Promise<void> {
   for (let lines; (lines = await connection.read()) !== undefined;) {
     watch.heard = true;
+    const { told } = connection;
     peer.begin();
     for (let start = 0, end; start < lines.length; start = end + 1) {
       for (let room; (room = peer.room()) !== undefined;) {
@@ -106,9 +110,12 @@ async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Pr
         peer.begin();
       }
       end = lines.indexOf("\n", start);
-      connection.tellLine(lines, start, end);
+      if (told) connection.tellLine(lines, start, end);
       const refusal = otherProtocol(lines, start, end);
-      if (refusal !== undefined) return peer.take(refusal);
+      if (refusal !== undefined) {
+        connection.because(refusal.message);
+        return peer.take(refusal);
+      }
       peer.take(parseRequest(lines, start, end));
     }
   }

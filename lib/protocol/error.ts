@@ -6,6 +6,7 @@
 
 import { MAX_QUOTED_CHARACTERS } from "./limits.ts";
 import type { ErrorCode, ErrorReply } from "./message.ts";
+import { UNPRINTABLE } from "./visible.ts";
 
 /** Thrown where a node answered with an error, or would: {@linkcode code} says which. */
 export class TableError extends Error {
@@ -39,14 +40,6 @@ export function quote(text: string): string {
     : head.join("");
   return `"${plain(shown)}"`;
 }
-
-/**
- * What could steer a terminal, turn text round, or hide in it: control and format characters,
- * separators of lines and paragraphs, and whatever Unicode lets a program leave invisible.
- *
- * For `replaceAll`: it is global, and so has a state for `test` and `exec`.
- */
-export const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** `text` as a MSG holds it: a `,` for each `;`, and a `·` for each that is {@linkcode UNPRINTABLE}. */
 export function plain(text: string): string {

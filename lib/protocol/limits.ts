@@ -66,6 +66,10 @@ export const MAX_LEASE_TERM_MS = 3_600_000;
 export const LEASE_DRIFT = 0.02;
 /** A lease is renewed when this part of its term has passed. */
 export const LEASE_RENEWAL = 1 / 3;
+/** The part of its term for which a write waits for holders before the server says for whom. */
+export const LONG_WAIT = 1 / 10;
+/** How often its log says so at most, in milliseconds. */
+export const LONG_WAIT_LOG_MS = 10_000;
 /** Terms without an answer to SUB after which a proxy gives the connection up. */
 export const SILENT_TERMS = 4;
 /** Terms after which a server closes a session whose lease is over. */

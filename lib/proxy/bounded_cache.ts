@@ -58,16 +58,20 @@ export class BoundedCache {
   /**
    * Puts an entry in, as the newest; one that is held keeps its age and gets the new data. What is
    * outside the largest table is not held.
+   *
+   * @returns Which one it takes the place of; `undefined` for none.
    */
-  set(index: number, data: number): void {
+  set(index: number, data: number): number | undefined {
+    let evicted;
     if (this.get(index) === undefined) {
-      if (this.capacity === 0 || index < 0 || index >= MAX_TABLE_SIZE) return;
-      if (this.#size === this.capacity) this.delete(this.#oldest);
+      if (this.capacity === 0 || index < 0 || index >= MAX_TABLE_SIZE) return undefined;
+      if (this.#size === this.capacity) this.delete(evicted = this.#oldest);
       if (index >= this.#data.length) this.#grow(index + 1);
       this.#link(index);
       this.#size++;
     }
     this.#data[index] = data;
+    return evicted;
   }
 
   /** Drops an entry, if it is held. */

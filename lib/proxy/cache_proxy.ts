@@ -66,7 +66,8 @@ export class CacheProxy implements AsyncDisposable {
     const listener = new Listener(listening);
     let cache: CoherentCache;
     try {
-      cache = await CoherentCache.connect(server, options);
+      // Guarded once, so that what a sink throws is logged once.
+      cache = await CoherentCache.connect(server, { ...options, events: listening.events });
     } catch (error) {
       await listener.stop();
       throw error;

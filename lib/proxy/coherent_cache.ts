@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type EventSink, guardSink } from "../events.ts";
 import {
   FIRST_ANSWER_MS,
   MAX_TIMEOUT_MS,
@@ -15,7 +16,6 @@ import { readReply, type Reply, type Request } from "../protocol/message.ts";
 import { parseAddress } from "../net/address.ts";
 import { checkChoice, checkOption, checkTypes } from "../net/options.ts";
 import { TableCalls } from "../net/table_calls.ts";
-import type { Trace } from "../net/trace.ts";
 import { within } from "../net/within.ts";
 import type { Eviction } from "./bounded_cache.ts";
 import { Entries } from "./entries.ts";
@@ -56,8 +56,28 @@ export interface CoherentCacheOptions {
    * @default {false}
    */
   solo?: boolean;
-  /** Told of every message that passes between this cache and the server. */
-  trace?: Trace;
+  /**
+   * Told of everything that happens at this cache, where it happens and in that order: in the middle of
+   * a step, so that it must return at once and call nothing of the cache. What it throws is logged, the
+   * first time, and breaks nothing.
+   *
+   * @example Count the hits
+   * ```ts
+   * import { CoherentCache, TableServer } from "@halfway/halfway";
+   *
+   * await using server = await TableServer.listen({ port: 0 });
+   * let hits = 0;
+   * await using cache = await CoherentCache.connect(server.address, {
+   *   events: (event) => {
+   *     if (event.type === "hit") hits++;
+   *   },
+   * });
+   * await cache.get([7]); // a miss
+   * await cache.get([7]);
+   * hits; // 1
+   * ```
+   */
+  events?: EventSink | undefined;
   /** Told, in a sentence, of what goes wrong and is nobody's answer: the server lost, say. */
   log?: (sentence: string) => void;
 }
@@ -91,7 +111,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
       onWrite: "string",
       timeoutMs: "number",
       solo: "boolean",
-      trace: "function",
+      events: "function",
       log: "function",
     });
     const { timeoutMs = SERVER_TIMEOUT_MS, eviction = "fifo", onWrite = "allocate" } = options;
@@ -104,13 +124,15 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
       throw new TypeError("Cannot take solo without capacity: such a server tells no size");
     }
     if (capacity !== undefined) checkOption("capacity", capacity, 1, Number.MAX_SAFE_INTEGER);
-    this.#entries = new Entries({ capacity, eviction, onWrite });
+    const log = options.log ?? (() => {});
+    const events = guardSink(options.events, log);
+    this.#entries = new Entries({ capacity, eviction, onWrite, events });
     this.#upstream = new Upstream({
       server,
       timeoutMs,
       solo,
-      trace: options.trace,
-      log: options.log ?? (() => {}),
+      events,
+      log,
     }, this.#entries);
   }
 
@@ -173,7 +195,10 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
     if ((request.op === "GET" || request.op === "ADD") && this.#upstream.mayServe()) {
       // As a lane would, without making one.
       const data = this.#entries.read(request.ind);
-      if (data !== undefined) return Promise.resolve(readReply(request, data));
+      if (data !== undefined) {
+        this.#upstream.events?.({ type: "hit", node: "proxy", ind: request.ind });
+        return Promise.resolve(readReply(request, data));
+      }
     }
     if (this.#closing !== undefined) {
       return Promise.resolve(errorReply(503, "the cache is closed, and nothing was changed"));

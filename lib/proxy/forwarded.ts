@@ -152,6 +152,12 @@ export class ForwardedRead extends Forwarded {
     if (data !== undefined) return readReply(this.#asked, data);
     if (this.reply !== undefined) return this.reply;
     this.request = whole(this.#asked);
+    this.#upstream.events?.({
+      type: "bypass",
+      node: "proxy",
+      ind: this.request.ind,
+      why: this.#upstream.mayServe() ? "dropped" : "no-lease",
+    });
     this.#upstream.queue.again(this);
     return undefined;
   }

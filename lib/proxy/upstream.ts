@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { EventSink } from "../events.ts";
 import { TableError } from "../protocol/error.ts";
 import {
   LINGER_MS,
@@ -25,7 +26,6 @@ import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
 import { Patience } from "../net/patience.ts";
 import { RequestQueue } from "../net/request_queue.ts";
-import type { Trace } from "../net/trace.ts";
 import { within } from "../net/within.ts";
 import type { Entries } from "./entries.ts";
 import { Lease, type Moment, moment } from "./lease.ts";
@@ -38,8 +38,8 @@ export interface UpstreamOptions {
   readonly timeoutMs: number;
   /** Whether this proxy is the only writer and the only cache of a server that does not know SUB. */
   readonly solo: boolean;
-  /** Told of every message that passes. */
-  readonly trace: Trace | undefined;
+  /** Told of what happens here. */
+  readonly events: EventSink | undefined;
   /** Told of what goes wrong here and is nobody's answer. */
   readonly log: (sentence: string) => void;
 }
@@ -51,6 +51,8 @@ type Standing = "away" | "new" | "leasing" | "solo" | "uncached";
 export class Upstream {
   /** What is asked of the server. */
   readonly queue: RequestQueue;
+  /** Told of what happens at the proxy. */
+  readonly events: EventSink | undefined;
   readonly #options: UpstreamOptions;
   readonly #entries: Entries;
   #standing: Standing = "away";
@@ -77,6 +79,7 @@ export class Upstream {
   /** Begins to connect; what is read of the server's table goes in and out of `entries`. */
   constructor(options: UpstreamOptions, entries: Entries) {
     this.#options = options;
+    this.events = options.events;
     this.#entries = entries;
     this.queue = new RequestQueue(options.timeoutMs);
     this.#running = this.#run();
@@ -133,7 +136,11 @@ export class Upstream {
     if ((standing !== "leasing" && standing !== "new") || connection.closed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#givenBack = resolve;
+    connection.leaseEnd = -Infinity;
     connection.send({ op: "SUB", end: true });
+    if (standing === "leasing") {
+      this.events?.({ type: "lease-returned", node: "proxy", holder: connection.ends.address });
+    }
     // When the lease is over by itself, nobody needs to hear that it was given back.
     await within(promise, Math.max(0, leftMs));
   }
@@ -167,7 +174,7 @@ export class Upstream {
 
   /** Connects and reads to the end of the connection; never rejects. */
   async #connectOnce(): Promise<"served" | "failed" | "forbidden"> {
-    const { server, timeoutMs, trace } = this.#options;
+    const { server, timeoutMs, events } = this.#options;
     let connection;
     try {
       connection = await connect(server, {
@@ -175,7 +182,7 @@ export class Upstream {
         peerRole: "server",
         timeoutMs,
         signal: this.#closing.signal,
-        trace,
+        events,
       });
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) {
@@ -183,7 +190,9 @@ export class Upstream {
         this.#firstTry.reject(error);
         return "forbidden";
       }
-      this.#complain(`cannot reach the server at ${server}: ${(error as Error).message}`);
+      const why = (error as Error).message;
+      events?.({ type: "unreachable", node: "proxy", peerAddress: server, why });
+      this.#complain(`cannot reach the server at ${server}: ${why}`);
       return "failed";
     }
     this.#connection = connection;
@@ -201,13 +210,13 @@ export class Upstream {
       why = this.#silent ? "it does not answer" : (error as Error).message;
     }
     this.#complain(`lost the server at ${server}: ${why}`);
-    this.#ended(connection);
+    this.#ended(connection, why);
     return this.#served ? "served" : "failed";
   }
 
-  #ended(connection: Connection): void {
+  #ended(connection: Connection, why: string): void {
     this.#stopTimers();
-    connection.close();
+    connection.close(why);
     this.#connection = this.#lease = this.#asked = undefined;
     this.#standing = "away";
     this.#entries.close();
@@ -245,11 +254,17 @@ export class Upstream {
     }
     // A shorter lease than was granted is always right, and a timer cannot count every number.
     const termMs = Math.min(grant.termMs, MAX_LEASE_TERM_MS);
+    const now = moment();
+    const renewed = this.#lease !== undefined && this.#lease.left(now) > 0;
+    if (this.#lease !== undefined && !renewed) this.#lapsed();
     this.#lease = new Lease(this.#asked, termMs);
+    this.#connection!.leaseEnd = now.monotonic + this.#lease.left(now);
     this.#asked = undefined;
     this.#lapseTold = false;
     this.#entries.open(grant.size);
-    this.#reached("leasing", termMs);
+    this.#reached("leasing");
+    const type = renewed ? "lease-renewed" : "lease-granted";
+    this.events?.({ type, node: "proxy", holder: this.#connection!.ends.address, termMs });
     const pauseMs = Math.max(0, this.#lease.renewal - performance.now());
     this.#renewal = setTimeout(() => this.#subscribe(termMs), pauseMs);
   }
@@ -273,15 +288,12 @@ export class Upstream {
     );
   }
 
-  #reached(standing: Standing, termMs?: number): void {
+  #reached(standing: Standing): void {
     this.#served = true;
     this.#stopTimers();
     const { server, log } = this.#options;
     if (this.#complaint !== "") log(`the server at ${server} is there again`);
     this.#complaint = "";
-    if (standing !== this.#standing && termMs !== undefined) {
-      this.#connection!.tell(`[lease granted for ${termMs} ms]`, true);
-    }
     this.#standing = standing;
     this.#firstTry.resolve();
   }
@@ -290,7 +302,9 @@ export class Upstream {
   #lapsed(): void {
     if (this.#lapseTold) return;
     this.#lapseTold = true;
-    this.#connection?.tell("[lease over]", true);
+    const connection = this.#connection!;
+    connection.leaseEnd = -Infinity;
+    this.events?.({ type: "lease-lapsed", node: "proxy", holder: connection.ends.address });
   }
 
   /** Asks for the lease, and gives the connection up where no answer comes. */

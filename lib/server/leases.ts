@@ -4,12 +4,14 @@
  * @module
  */
 
+import type { EventSink } from "../events.ts";
 import type { Connection } from "../net/connection.ts";
 import { MAX_LAPSED_TERMS, SHUTDOWN_MS } from "../protocol/limits.ts";
 import { DisconnectedHoldings } from "./disconnected_holdings.ts";
 import type { ConnectionOrder } from "./line.ts";
 import { type Asking, Session } from "./session.ts";
 import { SessionBudget } from "./session_budget.ts";
+import { type Wait, WaitWatch } from "./wait_watch.ts";
 
 /** What leases need to know. */
 export interface LeasesOptions {
@@ -19,7 +21,9 @@ export interface LeasesOptions {
   readonly tableSize: number;
   /** What the operations in line take up, in bytes of memory. */
   readonly lineBytes: () => number;
-  /** Told why a session is closed. */
+  /** Told of what happens to leases. */
+  readonly events: EventSink | undefined;
+  /** Told why a session is closed, and for whom a write waits long. */
   readonly log: (sentence: string) => void;
 }
 
@@ -35,11 +39,15 @@ export class Leases {
   readonly #disconnected: DisconnectedHoldings;
   /** What waits for the leases of those who are disconnected. */
   readonly #outwaiting = new Set<Asking>();
+  readonly #events: EventSink | undefined;
+  readonly #waits: WaitWatch;
 
   /** Makes it; nobody has a lease. */
   constructor(options: LeasesOptions) {
     this.termMs = options.termMs;
     this.#options = options;
+    this.#events = options.events;
+    this.#waits = new WaitWatch(options.termMs, options.events, options.log);
     this.#disconnected = new DisconnectedHoldings(options.tableSize);
     this.budget = new SessionBudget(this.#sessions, options.lineBytes);
   }
@@ -55,7 +63,12 @@ export class Leases {
       grown: () => this.budget.check(granted),
     });
     this.#sessions.add(granted);
-    granted.leaseEnd = performance.now() + this.termMs;
+    const now = performance.now();
+    if (this.#events !== undefined) {
+      const type = granted.leaseEnd > now ? "lease-renewed" : "lease-granted";
+      this.#events({ type, node: "server", holder: granted.name, termMs: this.termMs });
+    }
+    granted.leaseEnd = now + this.termMs;
     granted.closeAfter(
       (1 + MAX_LAPSED_TERMS) * this.termMs,
       `its lease has been over for ${MAX_LAPSED_TERMS} terms`,
@@ -70,10 +83,11 @@ export class Leases {
 
   /** Takes a lease back: nothing is held under it any more. */
   giveBack(session: Session): void {
-    this.#remove(session);
-    session.leaseEnd = -Infinity;
-    session.held.delete(undefined);
-    for (const asking of session.unanswered) this.#settle(asking);
+    if (session.leaseEnd > -Infinity) {
+      this.#events?.({ type: "lease-returned", node: "server", holder: session.name });
+    }
+    for (const asking of session.unanswered) this.#tellReleased(asking, "returned");
+    this.#endLease(session);
   }
 
   /** The session's connection has ended: what it holds is held until its lease is over. */
@@ -115,7 +129,8 @@ export class Leases {
     const holders = [...this.#sessions].filter((session) =>
       session !== own && session.held.meets(ind)
     );
-    this.#askAll(holders, ind, this.#disconnected.end(ind), done);
+    const what = ind === undefined ? "clear" : "write";
+    this.#askAll(what, holders, ind, this.#disconnected.end(ind), done);
   }
 
   /** Asks every session to drop all, whatever it holds; otherwise as {@linkcode invalidate}. */
@@ -123,7 +138,7 @@ export class Leases {
     const end = this.#disconnected.end(undefined);
     // Leases that outlast the end of this server are not worth waiting for.
     const outwaited = end <= performance.now() + SHUTDOWN_MS;
-    this.#askAll([...this.#sessions], undefined, outwaited ? end : -Infinity, done);
+    this.#askAll("end", [...this.#sessions], undefined, outwaited ? end : -Infinity, done);
   }
 
   /**
@@ -134,17 +149,23 @@ export class Leases {
   answered(session: Session): boolean {
     const asking = session.unanswered.shift();
     if (asking === undefined) return false;
+    if (this.#events !== undefined) {
+      const holder = session.name, ind = asking.ind ?? "all", late = !isAwaited(asking);
+      this.#events({ type: "holder-answered", node: "server", holder, ind, late });
+    }
     this.#settle(asking);
     return true;
   }
 
   /** Forgets all. */
   close(): void {
-    for (const session of [...this.#sessions]) this.giveBack(session);
+    for (const session of [...this.#sessions]) this.#endLease(session);
     for (const asking of this.#outwaiting) this.#settle(asking);
+    this.#waits.close();
   }
 
   #askAll(
+    what: Wait["what"],
     sessions: Session[],
     ind: readonly number[] | undefined,
     disconnectedEnd: number,
@@ -152,18 +173,49 @@ export class Leases {
   ): void {
     // One more for those who are disconnected, so that it is not called before this returns.
     let pending = sessions.length + 1;
+    const askings: Asking[] = [];
+    const wait: Wait = {
+      what,
+      ind: ind ?? "all",
+      since: performance.now(),
+      holders: () => askings.filter(isAwaited).map(nameOf),
+    };
     const one = () => {
-      if (--pending === 0) done();
+      if (--pending > 0) return;
+      this.#waits.end(wait);
+      done();
     };
     for (const session of sessions) {
       const held = ind?.filter((index) => session.held.has(index));
-      const asking = { session, ind: held, until: session.leaseEnd, done: one, timer: undefined };
-      session.ask({ op: "INV", ind: held }, asking);
-      this.#outwait(asking);
+      askings.push({ session, ind: held, until: session.leaseEnd, done: one, timer: undefined });
     }
-    if (disconnectedEnd <= performance.now()) return queueMicrotask(one);
-    const asking = { session: undefined, ind, until: disconnectedEnd, done: one, timer: undefined };
-    this.#outwaiting.add(asking);
+    if (disconnectedEnd > wait.since) {
+      askings.push({
+        session: undefined,
+        ind,
+        until: disconnectedEnd,
+        done: one,
+        timer: undefined,
+      });
+    } else {
+      queueMicrotask(one);
+    }
+    if (this.#events !== undefined) tellWait(this.#events, wait, askings);
+    for (const asking of askings) this.#ask(asking);
+    if (askings.some(isAwaited)) this.#waits.begin(wait);
+  }
+
+  #ask(asking: Asking): void {
+    const { session, ind } = asking;
+    if (session === undefined) {
+      this.#outwaiting.add(asking);
+    } else {
+      if (this.#events !== undefined) {
+        const { name: holder } = session;
+        this.#events({ type: "holder-asked", node: "server", holder, ind: ind ?? "all" });
+      }
+      session.ask({ op: "INV", ind }, asking);
+    }
     this.#outwait(asking);
   }
 
@@ -173,7 +225,7 @@ export class Leases {
     if (ms > 0) {
       asking.timer = setTimeout(() => this.#outwait(asking), Math.ceil(ms));
     } else {
-      asking.session?.tell("[lease over: INV is no longer waited for]");
+      this.#tellReleased(asking, "lapsed");
       this.#settle(asking);
     }
   }
@@ -191,9 +243,39 @@ export class Leases {
     this.#outwaiting.delete(asking);
   }
 
+  #tellReleased(asking: Asking, why: "returned" | "lapsed"): void {
+    if (this.#events === undefined || !isAwaited(asking)) return;
+    const holder = nameOf(asking), ind = asking.ind ?? "all";
+    this.#events({ type: "holder-released", node: "server", holder, ind, why });
+  }
+
+  #endLease(session: Session): void {
+    this.#remove(session);
+    session.leaseEnd = -Infinity;
+    session.held.delete(undefined);
+    for (const asking of session.unanswered) this.#settle(asking);
+  }
+
   #remove(session: Session): void {
     session.end();
     this.#sessions.delete(session);
     this.budget.remove(session);
   }
+}
+
+/** Whether it is neither answered nor given up. */
+function isAwaited({ done }: Asking): boolean {
+  return done !== undefined;
+}
+
+/** Who was asked, as events and the log name it. */
+function nameOf({ session }: Asking): string {
+  return session?.name ?? "disconnected";
+}
+
+function tellWait(events: EventSink, { what, ind, since }: Wait, askings: Asking[]): void {
+  const awaited = askings.filter(({ until }) => until > since);
+  if (awaited.length === 0) return;
+  const atMostMs = Math.ceil(Math.max(...awaited.map(({ until }) => until)) - since);
+  events({ type: "wait", node: "server", what, ind, holders: awaited.map(nameOf), atMostMs });
 }

@@ -114,17 +114,17 @@ export class Session {
     this.#lapse = setTimeout(() => this.close(why), Math.ceil(ms));
   }
 
-  /** Tells the trace what happened. */
-  tell(what: string): void {
-    this.#options.connection.tell(what, false);
+  /** The proxy's address, by which both nodes call it. */
+  get name(): string {
+    return this.#options.connection.ends.peerAddress;
   }
 
   /** Closes its connection, at once. */
   close(why: string): void {
     const { connection, log } = this.#options;
     if (connection.closed) return;
-    log(`the session of ${connection.remote} is closed: ${why}`);
-    connection.close();
+    log(`the session of ${this.name} is closed: ${why}`);
+    connection.close(why);
   }
 
   /** Ends what was begun for it. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { EventSink } from "../events.ts";
 import { Leases } from "./leases.ts";
 import { type Conductor, Line, type Operation } from "./line.ts";
 import { CommitError, type OpenedStore, type Store } from "./store.ts";
@@ -22,21 +23,29 @@ export class TableNode implements Conductor {
   lingering = 0;
   readonly #store: Store;
   readonly #log: (sentence: string) => void;
+  readonly #events: EventSink | undefined;
   readonly #failure = Promise.withResolvers<Error>();
   #inherited: ReturnType<typeof setTimeout> | undefined;
   #ending = false;
   #lost = false;
 
   /** Makes the node of a table, which grants leases for `leaseMs`. */
-  constructor(opened: OpenedStore, leaseMs: number, log: (sentence: string) => void) {
+  constructor(
+    opened: OpenedStore,
+    leaseMs: number,
+    log: (sentence: string) => void,
+    events: EventSink | undefined,
+  ) {
     this.table = opened.table;
     this.#store = opened.store;
     this.#log = log;
+    this.#events = events;
     this.line = new Line(this.table.size, this);
     this.leases = new Leases({
       termMs: leaseMs,
       tableSize: this.table.size,
       lineBytes: () => this.line.bytes,
+      events,
       log,
     });
     const { leasedMs } = opened;
@@ -80,18 +89,25 @@ export class TableNode implements Conductor {
     if (changes === undefined) return "made";
     try {
       this.#store.commit(changes);
-      this.table.settle();
-      return "made";
     } catch (error) {
       this.table.revert();
+      const why = (error as Error).message;
       if (error instanceof CommitError) {
-        this.#log(`a commit failed, and nothing was written: ${error.message}`);
+        this.#events?.({ type: "commit-refused", node: "server", why });
+        this.#log(`a commit failed, and nothing was written: ${why}`);
         return "refused";
       }
+      this.#events?.({ type: "commit-unknown", node: "server", why });
       this.#ending = this.#lost = true;
       this.#failure.resolve(error as Error);
       return "lost";
     }
+    if (this.#events !== undefined) {
+      const ind = [...changes.entries.keys()], data = [...changes.entries.values()];
+      this.#events({ type: "commit", node: "server", cleared: changes.cleared, ind, data });
+    }
+    this.table.settle();
+    return "made";
   }
 
   /** Takes no more requests; resolves when those in line are done and nothing is held. */

@@ -125,11 +125,13 @@ export class TablePeer implements Peer {
     const { leases, table } = this.#node;
     if (end) {
       if (this.session !== undefined) leases.giveBack(this.session);
+      this.#connection.leaseEnd = -Infinity;
       this.send({ op: "SUB", grant: undefined });
     } else if (!this.#node.ending) {
       this.session = leases.grant(this.#connection, this.order, this.session);
       this.#connection.peerRole = "proxy";
       this.send({ op: "SUB", grant: { termMs: leases.termMs, size: table.size } });
+      this.#connection.leaseEnd = this.session.leaseEnd;
     }
   }
 

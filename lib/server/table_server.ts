@@ -112,7 +112,7 @@ export class TableServer implements AsyncDisposable {
     let opened;
     try {
       opened = open();
-      const node = new TableNode(opened, leaseMs, listening.log);
+      const node = new TableNode(opened, leaseMs, listening.log, listening.events);
       return new TableServer(listener, node, options.idleTimeoutMs);
     } catch (error) {
       opened?.store.close(false);
