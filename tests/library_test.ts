@@ -461,6 +461,32 @@ Deno.test("client: a lost connection fails every call that is on its way, and ev
   assertMatch(await unreachable(client.clear(), node.address), /^lost 127\.0\.0\.1:\d+: /);
 });
 
+Deno.test("client: a write that fails is why the connection is lost, and what came before is read", async () => {
+  await using all = await clientAndNode();
+  const { client, wire } = all;
+  const answered = client.get([1]);
+  await hear(wire, "OP=GET;IND=1;");
+  const unread = client.get([2]);
+  // It is sent in a microtask; the other side does not read it, so that its close is a reset.
+  for (let i = 0; i < 10; i++) await undefined;
+  const said = wire.conn.write(new TextEncoder().encode("OP=GET;IND=1;DATA=7;\n"));
+  wire.close();
+  // Sent before anything is read here: it is the write that finds the reset.
+  const lost = client.put([[3, 4]]);
+  const [answer, ...calls] = await within(
+    Promise.allSettled([answered, unread, lost, lost.catch(() => client.clear())]),
+    "the calls",
+  );
+  assertEquals(answer, { status: "fulfilled", value: [7] });
+  for (const call of calls) {
+    assert(call.status === "rejected");
+    const { message } = call.reason;
+    assertMatch(message, /^lost 127\.0\.0\.1:\d+: /);
+    assertEquals(/resource|cancel|interrupt/i.test(message), false, message);
+  }
+  await said;
+});
+
 Deno.test("client: what was answered before the connection was lost stays answered", async () => {
   await using all = await clientAndNode();
   const { client, node, wire } = all;

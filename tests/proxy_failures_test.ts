@@ -10,6 +10,7 @@ import {
   hear,
   hearErrors,
   held,
+  Log,
   readInLane,
   say,
 } from "./support/both_ends.ts";
@@ -185,6 +186,26 @@ Deno.test("failures: nor does one that got 504 before the connection was lost", 
   await ends.hold(client, 1);
   assertEquals(await held(client), "1=101");
   await ends.finish();
+});
+
+Deno.test("failures: the log names the first error of a lost connection, not what follows from it", async () => {
+  await using server = FakeServer.listen();
+  const log = new Log();
+  const starting = CoherentCache.connect(server.address, { log: log.log });
+  const upstream = await server.accept();
+  await hear(upstream, "OP=SUB;");
+  await say(upstream, GRANT);
+  await using cache = await within(starting, "the cache");
+  const unread = cache.get([1]).catch((error) => error.code);
+  // It is sent in a microtask; the server does not read it, so that its close is a reset.
+  for (let i = 0; i < 10; i++) await undefined;
+  upstream.close();
+  // Sent before anything is read here: it is the write that finds the reset.
+  const write = cache.put([[1, 2]]).catch((error) => error.code);
+  assertEquals(await within(Promise.all([unread, write]), "the answers"), [503, 504]);
+  const sentence = await log.next("lost the server");
+  assertEquals(/resource|cancel|interrupt/i.test(sentence), false, sentence);
+  server.stopListening();
 });
 
 // Rule 9: what a write under way keeps out.
@@ -366,6 +387,7 @@ Deno.test("failures: a connection that ends in the middle of a reply has not ans
 
 const broken: [reason: string, line: string | Uint8Array][] = [
   ["no message", "hello"],
+  ["as a web server does", "HTTP/1.1 400 Bad Request\r"],
   ["an empty line", ""],
   ["an operation that nobody knows", "OP=POP;IND=1;DATA=1;"],
   ["another operation than asked", "OP=PUT;IND=1;DATA=5;"],

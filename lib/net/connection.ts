@@ -51,9 +51,16 @@ export class Connection {
   readonly #unlessGone = new Set<() => void>();
   #stopped = false;
   #peerEnded = false;
+  /** Whether nothing is sent any more. */
   #closed = false;
+  /** Whether the socket is given back. */
+  #released = false;
+  /** The first thing that went wrong, which its reader is told. */
+  #failure: unknown;
   /** Why it ends, for `events`. */
   #why: string | undefined;
+  /** For the reader's end, once a write has failed. */
+  #patience: Patience | undefined;
 
   /** Takes a connection over; `role` is this side, `peerRole` the other, for `events`. */
   constructor(
@@ -130,13 +137,20 @@ export class Connection {
    *
    * @returns The lines, or `undefined` at the end.
    * @throws {TableError} If the framing is broken.
-   * @throws {Error} If the connection is.
+   * @throws {Error} If the connection is: with the first error, or with why it was closed here.
    */
   async read(): Promise<string | undefined> {
-    const { value } = await this.#reader.read();
+    let value;
+    try {
+      ({ value } = await this.#reader.read());
+    } catch (error) {
+      // What a close does to a read that waits says nothing of why it was closed.
+      throw this.#failure ??= error;
+    }
     this.#reads++;
     if (value === undefined && !this.#stopped) {
       this.#peerEnded = true;
+      if (this.#failure !== undefined) throw this.#failure;
       this.because("the other side ended it");
     }
     return value;
@@ -160,22 +174,25 @@ export class Connection {
 
   /**
    * Sends a message after those before it; all that is sent without an `await` between leaves in one
-   * write. A failure closes the connection, and its reader learns of it.
+   * write. After a failure nothing more is sent; what has come is still read, and then its reader
+   * learns of the failure.
+   *
+   * @returns Whether it is on its way.
    */
-  send(message: Request | Reply): void {
-    if (this.#closed) return;
-    this.sendLine(format(message));
+  send(message: Request | Reply): boolean {
+    return !this.#closed && this.sendLine(format(message));
   }
 
-  /** Sends a line that has no newline yet. */
-  sendLine(line: string): void {
-    if (this.#closed) return;
+  /** Sends a line that has no newline yet; otherwise as {@linkcode send}. */
+  sendLine(line: string): boolean {
+    if (this.#closed) return false;
     if (this.#events !== undefined) this.#tell(line, "out");
     this.#unsent += line;
     this.#unsent += "\n";
     if (this.#unsent.length > MAX_TEXT_UNITS) this.#encode();
     // Begun behind a microtask, so that the rest of a batch comes with it.
     this.#flushing ??= Promise.resolve().then(() => this.#flush());
+    return true;
   }
 
   /** Resolves when there is room to send more; `undefined` where there is now. */
@@ -217,8 +234,10 @@ export class Connection {
   async end(): Promise<void> {
     await this.#waiters.until(() => this.unsent === 0);
     try {
-      if (!this.#closed) await this.#conn.closeWrite();
-      if (!this.#peerEnded) await this.#linger();
+      if (!this.#closed) {
+        await this.#conn.closeWrite();
+        if (!this.#peerEnded) await this.#linger();
+      }
     } catch {
       // The other side has closed already.
     }
@@ -228,19 +247,17 @@ export class Connection {
   /**
    * Closes at once; what was not sent is lost.
    *
-   * @param why What it is closed for, where nothing was noted before.
+   * @param why What its reader is told, where nothing else had gone wrong before.
    */
-  close(why: string = "this side closed it"): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    countConnection(-1);
+  close(why: string = "this side closed the connection"): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#failure ??= new Error(why);
     this.because(why);
-    this.#unsent = "";
-    for (const _ of this.#encoded.drain());
-    this.#encodedLength = this.#writingLength = 0;
+    countConnection(-1);
+    this.#patience?.end();
+    this.#sendNoMore();
     this.#conn.close();
-    this.#waiters.look();
-    for (const resolve of this.#unlessGone) resolve();
     // A read that waits is refused by the close; nobody may be left to hear it.
     this.#reader.closed.catch(() => {});
     this.#events?.({ type: "disconnected", ...this.ends, why: this.#why! });
@@ -251,6 +268,24 @@ export class Connection {
     this.#unsent = "";
     this.#encoded.push(bytes);
     this.#encodedLength += bytes.length;
+  }
+
+  /** A write has failed. What the other side said before is still to be read. */
+  #broken(error: Error): void {
+    if (this.#closed) return;
+    this.#failure ??= error;
+    this.because(error.message);
+    this.#sendNoMore();
+    this.#patience = new Patience(LINGER_MS, () => this.close());
+  }
+
+  #sendNoMore(): void {
+    this.#closed = true;
+    this.#unsent = "";
+    for (const _ of this.#encoded.drain());
+    this.#encodedLength = this.#writingLength = 0;
+    this.#waiters.look();
+    for (const resolve of this.#unlessGone) resolve();
   }
 
   async #flush(): Promise<void> {
@@ -276,7 +311,7 @@ export class Connection {
           rest = rest.subarray(count);
         }
       } catch (error) {
-        this.close((error as Error).message);
+        this.#broken(error as Error);
       }
       this.#writingLength = 0;
       if (spare !== undefined && spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(spare);

@@ -71,7 +71,8 @@ export class RequestQueue {
   /** Takes a connection to send on; what waits is sent at once. */
   attach(connection: Connection): void {
     this.#connection = connection;
-    for (const asked of this.#waiting.drain()) {
+    // Those that are not taken wait again, behind all of these.
+    for (const asked of [...this.#waiting.drain()]) {
       if (!asked.settled) this.#send(asked);
     }
   }
@@ -145,10 +146,14 @@ export class RequestQueue {
   }
 
   #send(asked: Asked): void {
+    const connection = this.#connection!, { request } = asked;
+    const taken = typeof request === "string"
+      ? connection.sendLine(request)
+      : connection.send(request);
+    // A connection that is broken may still bring answers, and waits for no more.
+    if (!taken) return void this.#waiting.push(asked);
     asked.sent = true;
     this.#sent.push(asked);
-    if (typeof asked.request === "string") this.#connection!.sendLine(asked.request);
-    else this.#connection!.send(asked.request);
   }
 
   #fail(asked: Asked, why: Failure): void {

@@ -99,6 +99,8 @@ class IdleWatch {
 
 async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Promise<void> {
   for (let lines; (lines = await connection.read()) !== undefined;) {
+    // Who cannot be answered any more is not listened to.
+    if (connection.closed) return;
     watch.heard = true;
     const { told } = connection;
     peer.begin();

@@ -58,8 +58,6 @@ export class Upstream {
   #standing: Standing = "away";
   /** Whether the server has answered the SUB of the last connection. */
   #served = false;
-  /** Whether it was given up since it had not. */
-  #silent = false;
   #connection: Connection | undefined;
   #lease: Lease | undefined;
   #lapseTold = false;
@@ -200,14 +198,14 @@ export class Upstream {
     if (this.#closing.signal.aborted) connection.close();
     else this.#subscribe();
     this.queue.attach(connection);
-    this.#served = this.#silent = false;
+    this.#served = false;
     let why = "it closed the connection";
     try {
       for (let lines; (lines = await connection.read()) !== undefined;) {
         connection.eachLine(lines, (start, end) => this.#take(parseReply(lines!, start, end)));
       }
     } catch (error) {
-      why = this.#silent ? "it does not answer" : (error as Error).message;
+      why = (error as Error).message;
     }
     this.#complain(`lost the server at ${server}: ${why}`);
     this.#ended(connection, why);
@@ -313,10 +311,7 @@ export class Upstream {
     this.#asked = moment();
     connection.send({ op: "SUB", end: false });
     const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
-    const giveUp = () => {
-      this.#silent = true;
-      connection.close();
-    };
+    const giveUp = () => connection.close("it does not answer");
     this.#patience = new Patience(patienceMs, giveUp, () => connection.reads);
   }
 
