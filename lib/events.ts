@@ -43,6 +43,8 @@ export type NodeEvent =
     readonly line: string;
     readonly renewal: boolean;
   }
+  /** Bytes came that are no line, and for a moment, or for ever, nothing that ends it. */
+  | ConnectionEnds & { readonly type: "unterminated"; readonly bytes: number }
   /** A connection is there: `"in"`, it was accepted; `"out"`, this node has made it. */
   | ConnectionEnds & { readonly type: "connected"; readonly direction: "in" | "out" }
   /** A connection is closed. */

@@ -6,7 +6,9 @@ import { Patience } from "../lib/net/patience.ts";
 import { within as orGiveUp } from "../lib/net/within.ts";
 import { CoherentCache, TableClient, TableServer } from "../mod.ts";
 import { CacheAndServer, GRANT, hear, say } from "./support/both_ends.ts";
+import { existsSync } from "node:fs";
 import { Child, command, startProxy, startServer } from "./support/program.ts";
+import { Folder } from "./support/folder.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -158,32 +160,45 @@ Deno.test("stall: a connection that was made meanwhile was made in time", async 
   }
 });
 
+/** A program that connects as often as it is told, and says a line on each connection when told so. */
+const CHORUS = `
+  const [port, count, folder] = Deno.args;
+  const conns = [];
+  for (let i = 0; i < count; i++) conns.push(await Deno.connect({ port: Number(port) }));
+  for await (const round of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    await Promise.all(conns.map((conn) => conn.write(new TextEncoder().encode("OP=CLR;\\n"))));
+    Deno.writeTextFileSync(folder + "/" + round.trim(), "");
+  }
+`;
+
 Deno.test("stall: what is over is over only when all is read that had come, on however many connections", async () => {
-  await using server = FakeServer.listen();
+  const count = 300;
+  await using folder = new Folder();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using chorus = new Child([
+    ...[Deno.execPath(), "eval", CHORUS],
+    ...[`${listener.addr.port}`, `${count}`, folder.path(".")],
+  ]);
   await using stack = new AsyncDisposableStack();
-  const port = Number(server.address.split(":")[1]);
-  const connections: Connection[] = [], far: Wire[] = [];
-  for (let i = 0; i < 300; i++) {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  const connections: Connection[] = [];
+  while (connections.length < count) {
+    const conn = await within(listener.accept(), "a connection", MINUTES_MS);
     const connection = new Connection(conn, "client", "server", undefined);
     stack.defer(() => connection.close());
     connections.push(connection);
-    far.push(await server.accept());
   }
+  listener.close();
   for (let round = 0; round < 5; round++) {
-    let read = 0;
-    const reading = connections.map((connection) => connection.read().then(() => read++));
-    await pause(1);
-    for (const wire of far) wire.conn.write(new TextEncoder().encode("OP=CLR;\n"));
-    const over = Promise.withResolvers<number>();
-    new Patience(10, () => over.resolve(read));
-    busy(50);
-    assertEquals(await over.promise, 300);
-    // The same for one that is the last of all to be read.
-    for (const wire of far) wire.conn.write(new TextEncoder().encode("OP=CLR;\n"));
-    const last = Promise.all(reading).then(() => connections.at(-1)!.read());
-    busy(50);
-    assertEquals(await orGiveUp(last, 0), "OP=CLR;\n");
-    await Promise.all(connections.slice(0, -1).map((connection) => connection.read()));
+    const read: Connection[] = [];
+    const reading = connections.map((connection) =>
+      connection.read().then(() => read.push(connection)).catch(() => {})
+    );
+    await chorus.writeMore(`${round}`);
+    const all = new Promise<number>((resolve) => new Patience(0, () => resolve(read.length)));
+    const none = orGiveUp(Promise.race([]), 0).then(() => read.length);
+    // By then all has come, and nothing of it can have been read.
+    while (!existsSync(folder.path(`${round}`)));
+    assertEquals(await Promise.all([all, none]), [count, count]);
+    await Promise.all(reading);
   }
 });

@@ -76,6 +76,16 @@ const TEXTS: { [T in NodeEvent["type"]]: [Extract<NodeEvent, { type: T }>, strin
       "                client ← proxy  OP=ERR;DATA=404;MSG=a\\u{1b}[31m\\u{202e}\\u{9b}b;",
     ],
   ],
+  unterminated: [
+    [
+      { type: "unterminated", ...CLIENT, bytes: 27 },
+      "                proxy  27 bytes came of client :40312 and no newline",
+    ],
+    [
+      { type: "unterminated", ...SERVER, bytes: 1 },
+      "                proxy  1 byte came of server :6002 and no newline",
+    ],
+  ],
   connected: [
     [
       { type: "connected", ...CLIENT, direction: "in" },

@@ -180,7 +180,8 @@ export class TableClient extends TableCalls implements AsyncDisposable {
 
   #silence(): UnreachableError {
     const { address } = this;
-    return new UnreachableError(address, `no answer from ${address} in ${this.#timeoutMs} ms`);
+    const sentence = `no answer from ${address} in ${this.#timeoutMs} ms`;
+    return new UnreachableError(address, this.#connection.andRest(sentence));
   }
 
   async #read(): Promise<void> {
@@ -197,7 +198,8 @@ export class TableClient extends TableCalls implements AsyncDisposable {
       cause = error;
       why = (error as Error).message;
     }
-    this.#end ??= new UnreachableError(address, `lost ${address}: ${why}`, { cause });
+    const sentence = this.#connection.andRest(`lost ${address}: ${why}`);
+    this.#end ??= new UnreachableError(address, sentence, { cause });
     this.#queue.close();
     this.#connection.close(why);
   }

@@ -6,11 +6,11 @@
 
 import type { ConnectionEnds, EventSink, Role } from "../events.ts";
 import { format } from "../protocol/format.ts";
-import { LINGER_MS, MAX_UNSENT_BYTES } from "../protocol/limits.ts";
+import { LINGER_MS, MAX_UNSENT_BYTES, UNTERMINATED_MS } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
 import { formatAddress } from "./address.ts";
 import { Fifo } from "./fifo.ts";
-import { lineStream } from "./line_stream.ts";
+import { lineStream, type Rest } from "./line_stream.ts";
 import { countConnection, Patience } from "./patience.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -35,6 +35,7 @@ export class Connection {
   readonly #role: Role;
   readonly #conn: Deno.TcpConn;
   readonly #reader: ReadableStreamDefaultReader<string>;
+  readonly #rest: Rest = { bytes: 0 };
   readonly #events: EventSink | undefined;
   #ends: ConnectionEnds | undefined;
   #unsent = "";
@@ -45,6 +46,8 @@ export class Connection {
   #writingLength = 0;
   #taken = 0;
   #reads = 0;
+  /** Whether more would be read if it came. */
+  #reading = false;
   #flushing: Promise<void> | undefined;
   /** Waiting for room, or for all to be sent. */
   readonly #waiters = new Waiters();
@@ -61,6 +64,8 @@ export class Connection {
   #why: string | undefined;
   /** For the reader's end, once a write has failed. */
   #patience: Patience | undefined;
+  /** For the rest of a line, once it has begun. */
+  #restPatience: Patience | undefined;
 
   /** Takes a connection over; `role` is this side, `peerRole` the other, for `events`. */
   constructor(
@@ -73,7 +78,7 @@ export class Connection {
     this.#role = role;
     this.peerRole = peerRole;
     this.#events = events;
-    this.#reader = lineStream(conn).getReader();
+    this.#reader = lineStream(conn, this.#rest).getReader();
     // A reply is one small write, which must not wait for the acknowledgement of the one before.
     conn.setNoDelay(true);
     // A peer that has vanished without a word is found out, after the time that the system sets.
@@ -127,6 +132,26 @@ export class Connection {
     return this.#taken;
   }
 
+  /** A sentence on what did not come; with what came instead, where that is no line. */
+  andRest(sentence: string): string {
+    return this.#rest.bytes === 0 ? sentence : `${sentence}: ${this.#restText()}`;
+  }
+
+  /**
+   * Calls `say` with a sentence, once at most, where bytes that are no line are the last, or nothing
+   * follows them for a moment.
+   */
+  watchRest(say: (sentence: string) => void): void {
+    const told = () => {
+      this.#restPatience?.end();
+      this.#rest.left = this.#rest.ended = undefined;
+      this.#events?.({ type: "unterminated", ...this.ends, bytes: this.#rest.bytes });
+      say(this.#restText());
+    };
+    this.#rest.ended = told;
+    this.#rest.left = () => this.#restPatience ??= this.#awaitRest(told);
+  }
+
   /** How often lines were read. */
   get reads(): number {
     return this.#reads;
@@ -141,12 +166,14 @@ export class Connection {
    */
   async read(): Promise<string | undefined> {
     let value;
+    this.#reading = true;
     try {
       ({ value } = await this.#reader.read());
     } catch (error) {
       // What a close does to a read that waits says nothing of why it was closed.
       throw this.#failure ??= error;
     }
+    this.#reading = false;
     this.#reads++;
     if (value === undefined && !this.#stopped) {
       this.#peerEnded = true;
@@ -256,6 +283,7 @@ export class Connection {
     this.because(why);
     countConnection(-1);
     this.#patience?.end();
+    this.#restPatience?.end();
     this.#sendNoMore();
     this.#conn.close();
     // A read that waits is refused by the close; nobody may be left to hear it.
@@ -277,6 +305,23 @@ export class Connection {
     this.because(error.message);
     this.#sendNoMore();
     this.#patience = new Patience(LINGER_MS, () => this.close());
+  }
+
+  #restText(): string {
+    const { bytes } = this.#rest;
+    return `${bytes} ${bytes === 1 ? "byte" : "bytes"} came and no newline`;
+  }
+
+  /** Waits for the rest of a line that has begun, as long as something comes. */
+  #awaitRest(told: () => void): Patience {
+    const { bytes } = this.#rest, reads = this.#reads;
+    return new Patience(UNTERMINATED_MS, () => {
+      this.#restPatience = undefined;
+      if (this.#rest.bytes === 0) return;
+      const silent = this.#rest.bytes === bytes && this.#reads === reads && this.#reading;
+      if (silent) told();
+      else this.#restPatience = this.#awaitRest(told);
+    });
   }
 
   #sendNoMore(): void {

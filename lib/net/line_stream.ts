@@ -15,6 +15,16 @@ export interface ByteSource {
   read(buffer: Uint8Array): Promise<number | null>;
 }
 
+/** What has come since the last newline, and is no line yet. */
+export interface Rest {
+  /** How many bytes. */
+  bytes: number;
+  /** Called after a read that has left some. */
+  left?: (() => void) | undefined;
+  /** Called where the bytes end with some. */
+  ended?: (() => void) | undefined;
+}
+
 /**
  * A stream of the lines that a connection brings.
  *
@@ -23,10 +33,14 @@ export interface ByteSource {
  * read, and is no message where the bytes end.
  *
  * @param source Where the bytes come from. Its errors become the stream's.
+ * @param rest Kept up to date.
  * @returns The stream. It fails with a {@linkcode TableError} 413 at a line over 64 KiB and with 400
  * at a line that is not UTF-8, each after the lines before it.
  */
-export function lineStream(source: ByteSource): ReadableStream<string> {
+export function lineStream(
+  source: ByteSource,
+  rest: Rest = { bytes: 0 },
+): ReadableStream<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const buffer = new Uint8Array(READ_BUFFER_BYTES);
   /** How much of the buffer an unfinished line fills. */
@@ -79,7 +93,10 @@ export function lineStream(source: ByteSource): ReadableStream<string> {
       while (failure === undefined) {
         const fresh = filled === 0 ? buffer : buffer.subarray(filled);
         const count = await source.read(fresh);
-        if (count === null) return controller.close();
+        if (count === null) {
+          if (rest.bytes > 0) rest.ended?.();
+          return controller.close();
+        }
         const length = filled + count;
         const newline = fresh.lastIndexOf(NEWLINE, count - 1);
         const end = newline < 0 ? 0 : filled + newline + 1;
@@ -88,15 +105,22 @@ export function lineStream(source: ByteSource): ReadableStream<string> {
           failure = new TableError(413, `the line is longer than ${MAX_LINE_BYTES} bytes`);
         } else if (end > 0) {
           const text = decode(end);
-          filled = length - end;
-          if (filled > 0) buffer.copyWithin(0, end, length);
+          filled = rest.bytes = length - end;
+          if (filled > 0) {
+            buffer.copyWithin(0, end, length);
+            rest.left?.();
+          }
           if (text !== "") return controller.enqueue(text);
-        } else if (length === buffer.length) {
-          begun.push(buffer.slice());
-          begunBytes += length;
-          filled = 0;
         } else {
-          filled = length;
+          if (length === buffer.length) {
+            begun.push(buffer.slice());
+            begunBytes += length;
+            filled = 0;
+          } else {
+            filled = length;
+          }
+          rest.bytes = begunBytes + filled;
+          rest.left?.();
         }
       }
       controller.error(failure);

@@ -6,7 +6,7 @@
 
 import type { EventSink, Role } from "../events.ts";
 import { errorReply } from "../protocol/error.ts";
-import { ACCEPT_PAUSE_MS } from "../protocol/limits.ts";
+import { ACCEPT_PAUSE_MS, UNTERMINATED_MS } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
 import { within } from "./within.ts";
@@ -49,6 +49,8 @@ export class Listener {
   readonly #served = new Map<Connection, Promise<void>>();
   readonly #refused = new Set<Connection>();
   #lingering = () => 0;
+  /** When it was last said that somebody sends no newline. */
+  #restTold = -Infinity;
   #closing = false;
   #pause: { timer: ReturnType<typeof setTimeout>; resolve: () => void } | undefined;
   #accepting: Promise<void> | undefined;
@@ -147,8 +149,17 @@ export class Listener {
       this.#refuse(connection);
       return;
     }
+    connection.watchRest((sentence) => this.#tellRest(connection, sentence));
     const served = serve(connection).finally(() => this.#served.delete(connection));
     this.#served.set(connection, served);
+  }
+
+  /** Somebody who makes many such connections is not to fill the log. */
+  #tellRest(connection: Connection, sentence: string): void {
+    const now = performance.now();
+    if (now - this.#restTold < UNTERMINATED_MS) return;
+    this.#restTold = now;
+    this.#options.log(`${connection.peerRole} ${connection.ends.peerAddress}: ${sentence}`);
   }
 
   #refuse(connection: Connection): void {

@@ -11,7 +11,7 @@
  */
 
 import { TableError } from "../protocol/error.ts";
-import { STALL_MS } from "../protocol/limits.ts";
+import { EXPIRY_PAUSE_MS, STALL_MS } from "../protocol/limits.ts";
 import type { PutRequest, Reply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
 import type { Connection } from "./connection.ts";
@@ -175,12 +175,13 @@ export class RequestQueue {
     const first = this.#byDeadline.first;
     if (this.#timer !== undefined || this.#patience !== undefined || first === undefined) return;
     const now = performance.now();
-    const due = Math.min(first.deadline, now + this.#timeoutMs / 4);
+    const ms = Math.min(first.deadline - now, this.#timeoutMs / 4);
+    const due = now + Math.max(EXPIRY_PAUSE_MS, ms);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#look(performance.now() - due);
       this.#arm();
-    }, Math.max(1, due - now));
+    }, due - now);
   }
 
   /** Looks for those whose time is over, by a timer that came so late. */

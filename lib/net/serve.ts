@@ -69,9 +69,9 @@ class IdleWatch {
     this.#peer = peer;
     if (idleMs === undefined) return;
     this.#timer = setInterval(() => {
+      this.#patience?.end();
       if (this.#moved() || !peer.idle()) return;
       // It may have spoken while this process stood still.
-      this.#patience?.end();
       this.#patience = new Patience(0, () => this.#close());
     }, idleMs);
   }

@@ -81,6 +81,12 @@ function sentence(event: Exclude<NodeEvent, { type: "message" }>): string | unde
       return isInward(event)
         ? `${party(event.peer, event.peerAddress)} disconnected: ${event.why}`
         : `disconnected from ${party(event.peer, event.peerAddress)}: ${event.why}`;
+    case "unterminated": {
+      const { peer, peerAddress, bytes } = event;
+      return `${bytes} ${bytes === 1 ? "byte" : "bytes"} came of ${
+        party(peer, peerAddress)
+      } and no newline`;
+    }
     case "unreachable":
       return `cannot reach ${party("server", event.peerAddress)}: ${event.why}`;
     case "hit":

@@ -43,6 +43,8 @@ export const SERVER_TIMEOUT_MS = 2000;
 export const CLIENT_TIMEOUT_MS = 5000;
 /** The longest of either, in milliseconds: the largest delay that a timer can count. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** The least time between two looks for requests whose deadline is over, in milliseconds. */
+export const EXPIRY_PAUSE_MS = 10;
 /** A timer that comes so late, in milliseconds, shows that the process stood still: it does not count. */
 export const STALL_MS = 100;
 /** How long a proxy that starts waits for the server's first answer at most, in milliseconds. */
@@ -55,6 +57,8 @@ export const RECONNECT_LAST_MS = 5000;
 export const SHUTDOWN_MS = 5000;
 /** How long a closed connection's unread bytes are still read, so that the last reply arrives. */
 export const LINGER_MS = 500;
+/** How long nothing follows bytes without a newline before that is logged, in milliseconds. */
+export const UNTERMINATED_MS = 1000;
 /** The pause after a failed accept (no file descriptor left, say), in milliseconds. */
 export const ACCEPT_PAUSE_MS = 100;
 

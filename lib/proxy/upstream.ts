@@ -207,7 +207,7 @@ export class Upstream {
     } catch (error) {
       why = (error as Error).message;
     }
-    this.#complain(`lost the server at ${server}: ${why}`);
+    this.#complain(connection.andRest(`lost the server at ${server}: ${why}`));
     this.#ended(connection, why);
     return this.#served ? "served" : "failed";
   }
@@ -270,7 +270,10 @@ export class Upstream {
   /** The first reply was no grant. */
   #refused(reply: Reply): void {
     const { server, solo, log } = this.#options;
-    if (reply.op !== "ERR") throw new TableError(400, `${reply.op} came before an answer to SUB`);
+    if (reply.op !== "ERR") {
+      const awaited = this.#awaited();
+      throw new TableError(400, `${reply.op} came before an answer to OP=SUB; ${awaited}`);
+    }
     if (reply.code !== 400) throw new TableError(reply.code, reply.message);
     this.#asked = undefined;
     if (this.#closing.signal.aborted) {
@@ -311,8 +314,17 @@ export class Upstream {
     this.#asked = moment();
     connection.send({ op: "SUB", end: false });
     const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
-    const giveUp = () => connection.close("it does not answer");
+    const awaited = this.#awaited();
+    const giveUp = () => connection.close(`it does not answer OP=SUB; ${awaited}`);
     this.#patience = new Patience(patienceMs, giveUp, () => connection.reads);
+  }
+
+  /** The replies that a SUB may have, for people. */
+  #awaited(): string {
+    const grant = "OP=SUB;DATA=<term>,<size>;";
+    return this.#standing === "new"
+      ? `(awaited: ${grant} or OP=ERR;DATA=400;)`
+      : `(awaited: ${grant})`;
   }
 
   #stopTimers(): void {
