@@ -53,6 +53,8 @@ export const FIRST_ANSWER_MS = 1000;
 export const RECONNECT_FIRST_MS = 100;
 /** The longest pause before a proxy connects again, in milliseconds. */
 export const RECONNECT_LAST_MS = 5000;
+/** How long a connection must last for the next pause to be the first again, in milliseconds. */
+export const RECONNECT_LASTED_MS = 5000;
 /** How long a node that ends waits for what is in hand, in milliseconds. */
 export const SHUTDOWN_MS = 5000;
 /** How long a closed connection's unread bytes are still read, so that the last reply arrives. */

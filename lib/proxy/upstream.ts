@@ -18,6 +18,7 @@ import {
   MAX_UPSTREAM_UNSENT_BYTES,
   RECONNECT_FIRST_MS,
   RECONNECT_LAST_MS,
+  RECONNECT_LASTED_MS,
   SILENT_TERMS,
 } from "../protocol/limits.ts";
 import type { Reply, SubReply } from "../protocol/message.ts";
@@ -44,6 +45,9 @@ export interface UpstreamOptions {
   readonly log: (sentence: string) => void;
 }
 
+/** So many different complaints are logged until a connection has lasted, and no more. */
+const MOST_COMPLAINTS = 8;
+
 /** What is known of the server: `new`, its SUB is not answered yet. */
 type Standing = "away" | "new" | "leasing" | "solo" | "uncached";
 
@@ -56,8 +60,6 @@ export class Upstream {
   readonly #options: UpstreamOptions;
   readonly #entries: Entries;
   #standing: Standing = "away";
-  /** Whether the server has answered the SUB of the last connection. */
-  #served = false;
   #connection: Connection | undefined;
   #lease: Lease | undefined;
   #lapseTold = false;
@@ -67,12 +69,18 @@ export class Upstream {
   #renewal: ReturnType<typeof setTimeout> | undefined;
   /** For the answer to the last. */
   #patience: Patience | undefined;
+  /** Until the connection has lasted. */
+  #lasting: ReturnType<typeof setTimeout> | undefined;
+  /** The pause before it connects again. */
+  #pauseMs = RECONNECT_FIRST_MS;
+  /** How many connections in a row have answered SUB and not lasted. */
+  #shortLived = 0;
   readonly #closing = new AbortController();
   #givenBack: (() => void) | undefined;
   readonly #running: Promise<void>;
   #firstTry = Promise.withResolvers<void>();
-  /** What was last said about a server that cannot be reached, so that it is said once. */
-  #complaint = "";
+  /** What was said of a server that is away, so that it is said once, until it is there again. */
+  readonly #complaints = new Set<string>();
 
   /** Begins to connect; what is read of the server's table goes in and out of `entries`. */
   constructor(options: UpstreamOptions, entries: Entries) {
@@ -144,15 +152,12 @@ export class Upstream {
   }
 
   async #run(): Promise<void> {
-    let pauseMs = RECONNECT_FIRST_MS;
     while (!this.#closing.signal.aborted) {
-      const reached = await this.#connectOnce();
-      if (reached === "forbidden") return;
+      if (await this.#connectOnce() === "forbidden") return;
       this.#firstTry.resolve();
-      if (reached === "served") pauseMs = RECONNECT_FIRST_MS;
       // Between half of the pause and all of it, so that many proxies do not come back as one.
-      await this.#pause(pauseMs * (1 + Math.random()) / 2);
-      pauseMs = Math.min(2 * pauseMs, RECONNECT_LAST_MS);
+      await this.#pause(this.#pauseMs * (1 + Math.random()) / 2);
+      this.#pauseMs = Math.min(2 * this.#pauseMs, RECONNECT_LAST_MS);
     }
   }
 
@@ -171,7 +176,7 @@ export class Upstream {
   }
 
   /** Connects and reads to the end of the connection; never rejects. */
-  async #connectOnce(): Promise<"served" | "failed" | "forbidden"> {
+  async #connectOnce(): Promise<"ended" | "forbidden"> {
     const { server, timeoutMs, events } = this.#options;
     let connection;
     try {
@@ -191,14 +196,13 @@ export class Upstream {
       const why = (error as Error).message;
       events?.({ type: "unreachable", node: "proxy", peerAddress: server, why });
       this.#complain(`cannot reach the server at ${server}: ${why}`);
-      return "failed";
+      return "ended";
     }
     this.#connection = connection;
     this.#standing = "new";
     if (this.#closing.signal.aborted) connection.close();
     else this.#subscribe();
     this.queue.attach(connection);
-    this.#served = false;
     let why = "it closed the connection";
     try {
       for (let lines; (lines = await connection.read()) !== undefined;) {
@@ -209,11 +213,14 @@ export class Upstream {
     }
     this.#complain(connection.andRest(`lost the server at ${server}: ${why}`));
     this.#ended(connection, why);
-    return this.#served ? "served" : "failed";
+    return "ended";
   }
 
   #ended(connection: Connection, why: string): void {
     this.#stopTimers();
+    if (this.#lasting !== undefined) this.#shortLived++;
+    clearTimeout(this.#lasting);
+    this.#lasting = undefined;
     connection.close(why);
     this.#connection = this.#lease = this.#asked = undefined;
     this.#standing = "away";
@@ -290,13 +297,27 @@ export class Upstream {
   }
 
   #reached(standing: Standing): void {
-    this.#served = true;
     this.#stopTimers();
-    const { server, log } = this.#options;
-    if (this.#complaint !== "") log(`the server at ${server} is there again`);
-    this.#complaint = "";
+    if (this.#standing === "new") {
+      this.#lasting = setTimeout(() => this.#lasted(), RECONNECT_LASTED_MS);
+      // A server whose connections break again and again is not there again each time.
+      if (this.#shortLived < 2) this.#thereAgain();
+    }
     this.#standing = standing;
     this.#firstTry.resolve();
+  }
+
+  #lasted(): void {
+    this.#lasting = undefined;
+    this.#shortLived = 0;
+    this.#pauseMs = RECONNECT_FIRST_MS;
+    this.#thereAgain();
+  }
+
+  #thereAgain(): void {
+    const { server, log } = this.#options;
+    if (this.#complaints.size > 0) log(`the server at ${server} is there again`);
+    this.#complaints.clear();
   }
 
   /** The lease is over; what is held stays, and may be answered from after the next grant. */
@@ -333,8 +354,9 @@ export class Upstream {
   }
 
   #complain(sentence: string): void {
-    if (this.#closing.signal.aborted || sentence === this.#complaint) return;
-    this.#complaint = sentence;
+    const { signal } = this.#closing, complaints = this.#complaints;
+    if (signal.aborted || complaints.has(sentence) || complaints.size >= MOST_COMPLAINTS) return;
+    complaints.add(sentence);
     this.#options.log(sentence);
   }
 }
