@@ -10,12 +10,8 @@
  * @module
  */
 
-import {
-  addressesIn,
-  isProgramName,
-  packageFlags,
-  permissionFlags,
-} from "./lib/cli/permissions.ts";
+import { command } from "./lib/cli/child.ts";
+import { addressesIn, isProgramName } from "./lib/cli/permissions.ts";
 
 /** The signals that end a program; Windows has but the first. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -35,9 +31,9 @@ async function main(): Promise<never> {
       }
     });
   }
-  const flags = permissionFlags(program, addressesIn(program, args));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...packageFlags(), ...flags, file, ...args],
+  const [deno = "", ...words] = command(program, addressesIn(program, args));
+  const child = new Deno.Command(deno, {
+    args: [...words, ...args],
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",

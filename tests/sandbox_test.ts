@@ -33,6 +33,7 @@ Deno.test("permissionFlags gives the flags of the tasks, with the addresses that
     ["--allow-net=127.0.0.1:0,[::1]:2"],
     ["--allow-net=localhost:3"],
   ]);
+  assertEquals(permissionFlags("server", { folder: "" }).slice(3), ["--allow-net=127.0.0.1:6002"]);
   assertEquals(permissionFlags("proxy", { server: "127.0.0.1:9" }), [
     "--cached-only",
     "--no-npm",
@@ -63,6 +64,7 @@ Deno.test("addressesIn gives what a command line names, and nothing that would a
     ["proxy", "--ports 1 --data x/y", { listen }],
     ["server", "--data elsewhere/t.db", { listen: "127.0.0.1:6002", folder: "elsewhere" }],
     ["server", "--data=/a b/t.db --port 1", { listen: "127.0.0.1:1", folder: "/a b" }],
+    ["server", "--memory --port 1", { listen: "127.0.0.1:1", folder: "" }],
     ["server", "--data t.db", { listen: "127.0.0.1:6002", folder: "." }],
     ["server", "--data a,/t.db", { listen: "127.0.0.1:6002" }],
     ["client", "", {}],

@@ -26,7 +26,7 @@ export interface Addresses {
   readonly server?: string;
   /** The proxy, for a client. */
   readonly proxy?: string;
-  /** The folder of a server's file. */
+  /** The folder of a server's file; empty for none. */
   readonly folder?: string;
 }
 
@@ -46,10 +46,11 @@ const ADDRESSES = {
 export function permissionFlags(program: ProgramName, addresses: Addresses = {}): string[] {
   const words = config.tasks[program].split(" ");
   const flags = words.slice(words.indexOf("start.ts") + 1, words.indexOf(`${program}.ts`));
-  return flags.map((flag) => {
+  return flags.flatMap((flag) => {
     const [name, list = ""] = flag.split("=");
     if (name === "--allow-read" || name === "--allow-write") {
-      return `${name}=${addresses.folder ?? list}`;
+      const { folder = list } = addresses;
+      return folder === "" ? [] : `${name}=${folder}`;
     }
     if (name !== "--allow-net") return flag;
     const allowed = list.split(",").map((standard, i) => {
@@ -87,7 +88,10 @@ export function addressesIn(program: ProgramName, args: readonly string[]): Addr
   }
   const data = value("--data");
   const named = {
-    server: { listen: listen(SERVER_PORT), folder: data && dirname(data) },
+    server: {
+      listen: listen(SERVER_PORT),
+      folder: flags.includes("--memory") ? "" : data && dirname(data),
+    },
     proxy: { listen: listen(PROXY_PORT), server: address(value("--server")) },
     client: { proxy: address(value("--proxy")) },
   }[program];

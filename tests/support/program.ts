@@ -5,17 +5,12 @@
  */
 
 import { dirname } from "node:path";
-import {
-  type Addresses,
-  packageFlags,
-  permissionFlags,
-  type ProgramName,
-} from "../../lib/cli/permissions.ts";
+import { ChildProgram, command } from "../../lib/cli/child.ts";
+import { type Addresses, packageFlags, type ProgramName } from "../../lib/cli/permissions.ts";
 import type { TaskName } from "../../lib/cli/program_command.ts";
 import { within } from "./within.ts";
 
-/** Where deno.json is. */
-export const ROOT = new URL("../../", import.meta.url);
+export { command, ROOT } from "../../lib/cli/child.ts";
 
 /** The flags that `airgap/pick.ts` would give: those under which this test runs itself. */
 export const PICKED = packageFlags();
@@ -38,17 +33,6 @@ export interface Ran {
   code: number;
   stdout: string;
   stderr: string;
-}
-
-/** The command that runs a program, without the program's own arguments. */
-export function command(program: ProgramName, addresses: Addresses = {}): string[] {
-  return [
-    Deno.execPath(),
-    "run",
-    ...PICKED,
-    ...permissionFlags(program, addresses),
-    `${program}.ts`,
-  ];
 }
 
 /** Runs a program to its end. */
@@ -130,34 +114,25 @@ export class Child implements AsyncDisposable {
   stdout = "";
   /** The same of standard error. */
   stderr = "";
-  readonly #process: Deno.ChildProcess;
-  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #child: ChildProgram;
   readonly #reading: Promise<unknown>;
   #told = Promise.withResolvers<void>();
   #status: Deno.CommandStatus | undefined;
 
   /** Starts it, with standard input open; `closeStdout`: nobody reads what it writes. */
-  constructor([path, ...args]: string[], options: { closeStdout?: boolean } = {}) {
-    this.#process = new Deno.Command(path!, {
-      args,
-      cwd: ROOT,
+  constructor(command: readonly string[], options: { closeStdout?: boolean } = {}) {
+    this.#child = new ChildProgram(command, {
+      stdin: true,
       env: { NO_COLOR: "1" },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.#stdin = this.#process.stdin.getWriter();
-    const { stdout, stderr } = this.#process;
-    this.#reading = Promise.all([
-      options.closeStdout ? stdout.cancel() : this.#collect(stdout, (text) => this.stdout += text),
-      this.#collect(stderr, (text) => this.stderr += text),
-      this.#process.status.then((status) => this.#status = status),
-    ]).finally(() => this.#tell());
+      ...options.closeStdout ? {} : { stdout: (text) => this.#tell(this.stdout += text) },
+      stderr: (text) => this.#tell(this.stderr += text),
+    });
+    this.#reading = this.#child.ended.then((status) => this.#tell(this.#status = status));
   }
 
   /** Its number. */
   get pid(): number {
-    return this.#process.pid;
+    return this.#child.pid;
   }
 
   /** Resolves when `reached` holds; it is looked at whenever the child has written something. */
@@ -178,14 +153,14 @@ export class Child implements AsyncDisposable {
 
   /** Writes to its standard input, which stays open. */
   async writeMore(text: string): Promise<void> {
-    await this.#stdin.write(new TextEncoder().encode(text));
+    await this.#child.write(text);
   }
 
   /** Writes to its standard input, and closes that. */
   async write(text: string): Promise<void> {
     try {
       if (text !== "") await this.writeMore(text);
-      await this.#stdin.close();
+      await this.#child.closeStdin();
     } catch (error) {
       // It may have ended without reading all of it.
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
@@ -194,30 +169,19 @@ export class Child implements AsyncDisposable {
 
   /** Sends it a signal. */
   signal(signal: Deno.Signal): void {
-    this.#process.kill(signal);
+    this.#child.signal(signal);
   }
 
   /** Ends it, if it has not ended. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#status === undefined) this.#process.kill("SIGKILL");
-    await this.#stdin.abort().catch(() => {});
-    await this.#stdin.closed.catch(() => {});
+    this.#child.signal("SIGKILL");
+    await this.#child.abortStdin();
     await within(this.#reading, "a killed program to be gone");
   }
 
-  #tell(): void {
+  #tell(_what: unknown): void {
     this.#told.resolve();
     this.#told = Promise.withResolvers();
-  }
-
-  async #collect(
-    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-    add: (text: string) => void,
-  ): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      add(text);
-      this.#tell();
-    }
   }
 }
 
