@@ -21,7 +21,14 @@ import { FakeServer, Wire } from "./support/wire.ts";
 
 const PROGRAMS: ProgramName[] = ["server", "proxy", "client"];
 const COMMON = ["--quiet", "--trace[=text|all|json]", "--help", "--version"];
-const NODE = ["--host HOST", "--port PORT", "--max-connections N", "--idle-timeout MS", "--open"];
+const NODE = [
+  "--host HOST",
+  "--port PORT",
+  "--max-connections N",
+  "--idle-timeout MS",
+  "--open",
+  "--until-eof",
+];
 
 /** Every flag, with a part of its line in the usage text. */
 const FLAGS: Record<ProgramName, string[]> = {
@@ -123,6 +130,7 @@ const NODE_REFUSALS: [args: string[], message: string][] = [
   [["--idle-timeout", "0"], '--idle-timeout must be a whole number from 1 to 2147483647: "0"'],
   [["--idle-timeout="], '--idle-timeout must be a whole number from 1 to 2147483647: ""'],
   [["--open=yes"], "--open takes no value: --open=yes"],
+  [["--until-eof=1"], "--until-eof takes no value: --until-eof=1"],
   [["word"], 'unexpected argument: "word"'],
   [["-"], 'unexpected argument: "-"'],
   [["--", "word"], 'unexpected argument: "word"'],
@@ -313,6 +321,18 @@ Deno.test("a node takes --idle-timeout, and closes who says nothing", async () =
   for (const { address } of [server, proxy]) {
     await using silent = await Wire.connect(address);
     assertEquals(await silent.rest(), "");
+  }
+});
+
+Deno.test("a node takes --until-eof, and ends in order when its input does", async () => {
+  await using server = await startServer("--until-eof");
+  await using proxy = await startProxy(server.address, "--until-eof");
+  for (const node of [proxy, server]) {
+    assertEquals(await ask(node.address, "OP=GET;IND=1;"), "OP=GET;IND=1;DATA=0;");
+    await node.writeMore("whatever\n");
+    assertEquals(await ask(node.address, "OP=GET;IND=1;"), "OP=GET;IND=1;DATA=0;");
+    await node.write("");
+    assertEquals([(await node.ended()).code, node.stderr], [0, ""]);
   }
 });
 

@@ -39,6 +39,7 @@ export function listeningFlags(port: number) {
       shown: "never",
     }),
     open: isGiven("allow a host other than loopback: the network is trusted"),
+    "until-eof": isGiven("end in order when standard input ends, too, as it does with a parent"),
   };
 }
 
@@ -59,7 +60,7 @@ export interface RunningNode {
  * Runs a node from its command line until a signal ends it.
  *
  * Once it listens it prints one line to standard output. The first SIGINT or SIGTERM closes it; a
- * second one ends the program there and then.
+ * second one ends the program there and then. With `--until-eof` the end of its input closes it, too.
  */
 export function runNode<V extends CommonValues & ListeningValues>(
   program: Program<V>,
@@ -74,7 +75,7 @@ export function runNode<V extends CommonValues & ListeningValues>(
     const addresses = program.addresses(values);
     const log = (sentence: string) =>
       report(`${name}: ${sentence}${startHint(sentence, addresses)}`);
-    const signalled = firstSignal();
+    const signalled = Promise.race([firstSignal(), ...values["until-eof"] ? [inputEnd()] : []]);
     let node: RunningNode | undefined;
     try {
       const starting = start(values, {
@@ -124,4 +125,13 @@ function firstSignal(): Promise<undefined> {
       });
     }
   });
+}
+
+/** Resolves when standard input has ended, whatever came on it. */
+async function inputEnd(): Promise<undefined> {
+  try {
+    for await (const _ of Deno.stdin.readable);
+  } catch {
+    // What cannot be read has ended.
+  }
 }
