@@ -42,8 +42,11 @@ export interface PromptCommand extends Command {
 
 /** Options of a {@linkcode Prompt}. */
 export interface PromptOptions {
-  /** Has a line answered, by whichever node is asked now. What it throws ends the prompt. */
-  readonly send: (line: string) => Promise<Reply>;
+  /**
+   * Has a line answered, by whichever node is asked now; `undefined` where there is no reply, and why
+   * was said. What it throws ends the prompt.
+   */
+  readonly send: (line: string) => Promise<Reply | undefined>;
   /** Shows a reply. */
   readonly show: (reply: Reply) => void;
   /** Writes text to standard output. */
@@ -224,7 +227,7 @@ export class Prompt {
     const table = commandLine(text);
     if (table.line === undefined) return this.say(`${table.mistake}; "help" shows the commands`);
     const reply = await this.#options.send(table.line);
-    if (inHand === this.#interrupt) this.#options.show(reply);
+    if (reply !== undefined && inHand === this.#interrupt) this.#options.show(reply);
   }
 
   /** As a shell does at Ctrl-C: what was typed stays to be seen, and is not taken. */
