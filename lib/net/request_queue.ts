@@ -164,6 +164,8 @@ export class RequestQueue {
   #trim(): void {
     while (this.#byDeadline.first?.settled) this.#byDeadline.shift();
     while (this.#waiting.first?.settled) this.#waiting.shift();
+    // All was answered, so this process has got on.
+    if (this.#byDeadline.length === 0) this.#stalled = false;
     this.#waiters.look();
   }
 
