@@ -11,7 +11,7 @@
 
 import { COMMON_FLAGS, EXIT, type Program, runProgram, usage } from "./lib/cli/program.ts";
 import { address, choice, UsageError, type Values, whole } from "./lib/cli/flags.ts";
-import { print, reportTrace } from "./lib/cli/output.ts";
+import { print, reportTrace, standardOutput } from "./lib/cli/output.ts";
 import {
   ANY_LINE,
   commandLine,
@@ -23,7 +23,13 @@ import {
 import { TableClient } from "./lib/client/table_client.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { format } from "./lib/protocol/format.ts";
-import { CLIENT_TIMEOUT_MS, HOST, MAX_TIMEOUT_MS, PROXY_PORT } from "./lib/protocol/limits.ts";
+import {
+  CLIENT_TIMEOUT_MS,
+  HOST,
+  MAX_TIMEOUT_MS,
+  MAX_UNREAD_OUTPUT_BYTES,
+  PROXY_PORT,
+} from "./lib/protocol/limits.ts";
 import type { Reply } from "./lib/protocol/message.ts";
 
 const FLAGS = {
@@ -76,25 +82,34 @@ async function main(): Promise<void> {
       if (reply.op === "ERR") status = EXIT.ERROR_ANSWERED;
       print(`${form === "json" ? replyJson(reply) : wire(reply)}\n`);
     }
-    if (command !== undefined) {
-      show(await client.send(command.line));
-    } else if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) {
-      const { Prompt } = await import("./lib/client/prompt.ts");
-      const prompt = new Prompt({
-        send: (line) => client.send(line),
-        show: (reply) => show(reply, replyForPeople),
-        write: print,
-      });
-      client.ended.then((why) => prompt.close(why));
-      atSignals((number) => {
-        status = 128 + number;
-        prompt.close();
-      });
-      prompt.say(`connected to ${client.address}; "help" shows the commands`);
-      await prompt.run();
-    } else {
-      const { sendPiped } = await import("./lib/client/piped.ts");
-      await sendPiped(client, Deno.stdin.readable, show);
+    async function ask(line: string | undefined): Promise<void> {
+      if (line !== undefined) {
+        show(await client.send(line));
+      } else if (Deno.stdin.isTerminal() && Deno.stdout.isTerminal()) {
+        const { Prompt } = await import("./lib/client/prompt.ts");
+        const prompt = new Prompt({
+          send: (line) => client.send(line),
+          show: (reply) => show(reply, replyForPeople),
+          write: print,
+        });
+        client.ended.then((why) => prompt.close(why));
+        atSignals((number) => {
+          status = 128 + number;
+          prompt.close();
+        });
+        prompt.say(`connected to ${client.address}; "help" shows the commands`);
+        await prompt.run();
+      } else {
+        const { sendPiped } = await import("./lib/client/piped.ts");
+        const room = () => standardOutput.room(MAX_UNREAD_OUTPUT_BYTES);
+        await sendPiped(client, Deno.stdin.readable, show, room);
+      }
+    }
+    try {
+      await Promise.race([ask(command?.line), standardOutput.failure]);
+    } finally {
+      // Whatever has happened since, the replies that came are shown.
+      await standardOutput.flushed();
     }
     return status;
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { print, report } from "../lib/cli/output.ts";
+import { print, report, standardOutput } from "../lib/cli/output.ts";
 import { EXIT } from "../lib/cli/program.ts";
 import { replyForPeople } from "../lib/client/commands.ts";
 import { Prompt, type PromptCommand } from "../lib/client/prompt.ts";
@@ -61,6 +61,8 @@ export class Session {
 
   /** Starts the nodes, takes commands until the prompt ends, and ends the nodes, come what may. */
   async run(): Promise<void> {
+    // Nobody reads what is said any more.
+    standardOutput.failure.catch(() => this.close());
     try {
       await this.#nodes.start();
       this.#say(this.#welcome());

@@ -96,11 +96,8 @@ export function runNode<V extends CommonValues & ListeningValues>(
       throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`);
     }
     if (node === undefined) return EXIT.DONE;
-    try {
-      print(`${name} listening on ${node.address}\n`);
-    } catch {
-      // It serves, whether or not anybody reads where.
-    }
+    // It serves, whether or not anybody reads where.
+    print(`${name} listening on ${node.address}\n`);
     const { failure: failing = signalled } = node;
     let failure = await Promise.race([signalled, failing]);
     await node.close();

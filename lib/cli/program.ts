@@ -14,7 +14,7 @@ import {
   UsageError,
   type Values,
 } from "./flags.ts";
-import { print, report } from "./output.ts";
+import { exit, print, report, standardOutput } from "./output.ts";
 import { type Addresses, permissionHint } from "./permissions.ts";
 import { programCommand, startHint, type TaskName } from "./program_command.ts";
 
@@ -67,7 +67,10 @@ export interface Program<V extends AskingValues> {
   readonly addresses: (values: V) => Addresses;
 }
 
-/** Runs a program to its end: `run` gives the exit status. */
+/**
+ * Runs a program to its end: `run` gives the exit status. What was printed by then has a moment to be
+ * read; whoever must not lose it waits for {@linkcode standardOutput} to be flushed.
+ */
 export async function runProgram<V extends AskingValues>(
   program: Program<V>,
   run: (values: V, words: string[]) => Promise<number>,
@@ -77,34 +80,35 @@ export async function runProgram<V extends AskingValues>(
   let addresses: Addresses = {};
   try {
     const { values, words } = readFlags(program.flags, args);
-    if (values.help) print(usage(program));
-    else if (values.version) print(`${name} ${config.version}\n`);
-    else {
+    if (values.help || values.version) {
+      print(values.help ? usage(program) : `${name} ${config.version}\n`);
+      await standardOutput.flushed();
+    } else {
       if (program.words === "" && words.length > 0) {
         throw new UsageError(`unexpected argument: "${words[0]}"`);
       }
       addresses = program.addresses(values);
-      Deno.exit(await run(values, words));
+      return await exit(await run(values, words));
     }
   } catch (error) {
     if (error instanceof UsageError) {
       report(`${name}: ${error.message}; see --help`);
-      Deno.exit(EXIT.WRONG_USAGE);
+      return await exit(EXIT.WRONG_USAGE);
     }
     if (error instanceof Deno.errors.NotCapable) {
       const what = /"(.*?)"/.exec(error.message)?.[1] ?? error.message;
       const hint = permissionHint(program.name, addresses, args);
       report(`${name}: the sandbox forbids ${what}: ${hint}`);
-      Deno.exit(EXIT.UNREACHABLE);
+      return await exit(EXIT.UNREACHABLE);
     }
     // Nobody reads what it writes any more, which is no failure: `client … | head -1`.
     if (!(error instanceof Deno.errors.BrokenPipe)) {
       const { message } = error as Error;
       report(`${name}: ${message}${startHint(message, addresses)}`);
-      Deno.exit(EXIT.UNREACHABLE);
+      return await exit(EXIT.UNREACHABLE);
     }
   }
-  Deno.exit(EXIT.DONE);
+  return await exit(EXIT.DONE);
 }
 
 /** The usage text of a program. */

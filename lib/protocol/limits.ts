@@ -99,3 +99,12 @@ export const MAX_CLIENTS_LINE_BYTES = 32 * 1024 * 1024;
 export const MAX_UPSTREAM_UNSENT_BYTES = 16 * 1024 * 1024;
 /** Unanswered invalidations at which a server closes a session. */
 export const MAX_UNANSWERED_INVALIDATIONS = 65_536;
+
+/** Bytes of log and trace that standard error may leave unread before further lines are dropped. */
+export const MAX_UNREAD_LOG_BYTES = 1024 * 1024;
+/** Bytes that the reader of its output may leave unread before a client sends no more. */
+export const MAX_UNREAD_OUTPUT_BYTES = 64 * 1024;
+/** The longest pause before an output that takes nothing is tried again, in milliseconds. */
+export const OUTPUT_RETRY_MS = 100;
+/** How long a program that ends waits for a reader of its output that takes nothing, in milliseconds. */
+export const OUTPUT_END_MS = 500;
