@@ -9,6 +9,7 @@ import { errorReply } from "../protocol/error.ts";
 import { ACCEPT_PAUSE_MS, UNTERMINATED_MS } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
+import { Recurrence } from "./recurrence.ts";
 import { within } from "./within.ts";
 
 /** What a listener needs to know. */
@@ -49,6 +50,8 @@ export class Listener {
   readonly #served = new Map<Connection, Promise<void>>();
   readonly #refused = new Set<Connection>();
   #lingering = () => 0;
+  /** Connections that could not be taken. */
+  readonly #untaken: Recurrence;
   /** When it was last said that somebody sends no newline. */
   #restTold = -Infinity;
   #closing = false;
@@ -64,6 +67,7 @@ export class Listener {
    */
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#untaken = new Recurrence(options.log);
     this.#listener = Deno.listen({ hostname: options.host, port: options.port });
     this.address = formatAddress({ host: options.host, port: this.#listener.addr.port });
   }
@@ -83,6 +87,7 @@ export class Listener {
     if (this.#closing) return;
     this.#closing = true;
     this.#listener.close();
+    this.#untaken.close();
     if (this.#pause !== undefined) {
       clearTimeout(this.#pause.timer);
       this.#pause.resolve();
@@ -112,8 +117,6 @@ export class Listener {
   }
 
   async #accept(serve: Serve): Promise<void> {
-    /** Why the last one could not be taken, so that it is said once. */
-    let failed = "";
     while (!this.#closing) {
       let conn;
       try {
@@ -122,15 +125,12 @@ export class Listener {
         if (this.#closing) return;
         if (GONE.some((kind) => error instanceof kind)) continue;
         // No file descriptor is left, say. Those served go on.
-        const why = (error as Error).message;
-        if (why !== failed) this.#options.log(`cannot take a connection: ${why}`);
-        failed = why;
+        this.#untaken.happened(`cannot take a connection: ${(error as Error).message}`);
         await new Promise<void>((resolve) => {
           this.#pause = { timer: setTimeout(resolve, ACCEPT_PAUSE_MS), resolve };
         });
         continue;
       }
-      failed = "";
       this.#take(conn, serve);
     }
   }

@@ -108,3 +108,7 @@ export const MAX_UNREAD_OUTPUT_BYTES = 64 * 1024;
 export const OUTPUT_RETRY_MS = 100;
 /** How long a program that ends waits for a reader of its output that takes nothing, in milliseconds. */
 export const OUTPUT_END_MS = 500;
+/** For how long what repeats must not have happened to be over, in milliseconds. */
+export const RECURRENCE_OVER_MS = 10_000;
+/** How often the log says, while it repeats, how often it came, in milliseconds. */
+export const RECURRENCE_REMINDER_MS = 60_000;

@@ -6,6 +6,7 @@
 
 import type { EventSink } from "../events.ts";
 import type { Connection } from "../net/connection.ts";
+import { Recurrence } from "../net/recurrence.ts";
 import { MAX_LAPSED_TERMS, SHUTDOWN_MS } from "../protocol/limits.ts";
 import { DisconnectedHoldings } from "./disconnected_holdings.ts";
 import type { ConnectionOrder } from "./line.ts";
@@ -41,6 +42,8 @@ export class Leases {
   readonly #outwaiting = new Set<Asking>();
   readonly #events: EventSink | undefined;
   readonly #waits: WaitWatch;
+  /** Sessions that were closed: in an attack many are. */
+  readonly #closings: Recurrence;
 
   /** Makes it; nobody has a lease. */
   constructor(options: LeasesOptions) {
@@ -48,18 +51,19 @@ export class Leases {
     this.#options = options;
     this.#events = options.events;
     this.#waits = new WaitWatch(options.termMs, options.events, options.log);
+    this.#closings = new Recurrence(options.log);
     this.#disconnected = new DisconnectedHoldings(options.tableSize);
     this.budget = new SessionBudget(this.#sessions, options.lineBytes);
   }
 
   /** Grants a lease to a connection, or renews it. */
   grant(connection: Connection, order: ConnectionOrder, session?: Session): Session {
-    const { tableSize, log } = this.#options;
+    const { tableSize } = this.#options;
     const granted: Session = session ?? new Session({
       connection,
       order,
       tableSize,
-      log,
+      closed: (sentence) => this.#closings.happened(sentence),
       grown: () => this.budget.check(granted),
     });
     this.#sessions.add(granted);
@@ -162,6 +166,7 @@ export class Leases {
     for (const session of [...this.#sessions]) this.#endLease(session);
     for (const asking of this.#outwaiting) this.#settle(asking);
     this.#waits.close();
+    this.#closings.close();
   }
 
   #askAll(

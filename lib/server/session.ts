@@ -44,8 +44,8 @@ export interface SessionOptions {
   readonly tableSize: number;
   /** Told where it has more to send than it takes at once. */
   readonly grown: () => void;
-  /** Told why it is closed. */
-  readonly log: (sentence: string) => void;
+  /** Told why it is closed, in a sentence. */
+  readonly closed: (sentence: string) => void;
 }
 
 /** A subscribed connection: a proxy's. */
@@ -121,9 +121,9 @@ export class Session {
 
   /** Closes its connection, at once. */
   close(why: string): void {
-    const { connection, log } = this.#options;
+    const { connection, closed } = this.#options;
     if (connection.closed) return;
-    log(`the session of ${this.name} is closed: ${why}`);
+    closed(`the session of ${this.name} is closed: ${why}`);
     connection.close(why);
   }
 

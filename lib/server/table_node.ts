@@ -5,6 +5,7 @@
  */
 
 import type { EventSink } from "../events.ts";
+import { Recurrence } from "../net/recurrence.ts";
 import { Leases } from "./leases.ts";
 import { type Conductor, Line, type Operation } from "./line.ts";
 import { CommitError, type OpenedStore, type Store } from "./store.ts";
@@ -24,6 +25,8 @@ export class TableNode implements Conductor {
   readonly #store: Store;
   readonly #log: (sentence: string) => void;
   readonly #events: EventSink | undefined;
+  /** Commits that failed: with a full disk all do. */
+  readonly #refusals: Recurrence;
   readonly #failure = Promise.withResolvers<Error>();
   #inherited: ReturnType<typeof setTimeout> | undefined;
   #ending = false;
@@ -40,6 +43,7 @@ export class TableNode implements Conductor {
     this.#store = opened.store;
     this.#log = log;
     this.#events = events;
+    this.#refusals = new Recurrence(log);
     this.line = new Line(this.table.size, this);
     this.leases = new Leases({
       termMs: leaseMs,
@@ -94,7 +98,7 @@ export class TableNode implements Conductor {
       const why = (error as Error).message;
       if (error instanceof CommitError) {
         this.#events?.({ type: "commit-refused", node: "server", why });
-        this.#log(`a commit failed, and nothing was written: ${why}`);
+        this.#refusals.happened(`a commit failed, and nothing was written: ${why}`);
         return "refused";
       }
       this.#events?.({ type: "commit-unknown", node: "server", why });
@@ -120,6 +124,7 @@ export class TableNode implements Conductor {
   /** Closes the store: the end is clean where nothing is in line and nothing held. */
   close(): void {
     clearTimeout(this.#inherited);
+    this.#refusals.close();
     const clean = !this.#lost && this.line.length === 0 && this.leases.unheld;
     this.line.stop();
     this.leases.close();
