@@ -12,6 +12,7 @@
 import { COMMON_FLAGS, EXIT, type Program, runProgram, usage } from "./lib/cli/program.ts";
 import { address, choice, UsageError, type Values, whole } from "./lib/cli/flags.ts";
 import { print, reportTrace, standardOutput } from "./lib/cli/output.ts";
+import { atEndSignals } from "./lib/cli/signals.ts";
 import {
   ANY_LINE,
   commandLine,
@@ -93,7 +94,8 @@ async function main(): Promise<void> {
           write: print,
         });
         client.ended.then((why) => prompt.close(why));
-        atSignals((number) => {
+        // An end on the spot would leave the terminal raw.
+        atEndSignals((_signal, number) => {
           status = 128 + number;
           prompt.close();
         });
@@ -113,17 +115,6 @@ async function main(): Promise<void> {
     }
     return status;
   });
-}
-
-/** The signals that end a program from outside; Windows has but the first. */
-const SIGNALS = [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const;
-
-/** Has `end` called at a signal, in place of an end on the spot that leaves the terminal raw. */
-function atSignals(end: (number: number) => void): void {
-  for (const [signal, number] of SIGNALS) {
-    if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
-    Deno.addSignalListener(signal, () => end(number));
-  }
 }
 
 if (import.meta.main) await main();

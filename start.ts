@@ -12,25 +12,20 @@
 
 import { command } from "./lib/cli/child.ts";
 import { addressesIn, isProgramName } from "./lib/cli/permissions.ts";
-
-/** The signals that end a program; Windows has but the first. */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { atEndSignals } from "./lib/cli/signals.ts";
 
 async function main(): Promise<never> {
   const [file = "", ...args] = Deno.args.slice(Deno.args.findIndex((arg) => !arg.startsWith("--")));
   const program = file.replace(/\.ts$/, "");
   if (!isProgramName(program)) throw new TypeError(`Cannot start what is no program: "${file}"`);
   const { promise: starting, resolve } = Promise.withResolvers<Deno.ChildProcess>();
-  for (const signal of SIGNALS) {
-    if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
-    Deno.addSignalListener(signal, async () => {
-      try {
-        (await starting).kill(signal);
-      } catch {
-        // It has ended.
-      }
-    });
-  }
+  atEndSignals(async (signal) => {
+    try {
+      (await starting).kill(signal);
+    } catch {
+      // It has ended.
+    }
+  });
   const [deno = "", ...words] = command(program, addressesIn(program, args));
   const child = new Deno.Command(deno, {
     args: [...words, ...args],

@@ -14,6 +14,7 @@
 import { isGiven, path, UsageError } from "../lib/cli/flags.ts";
 import { ASKING_FLAGS, runProgram } from "../lib/cli/program.ts";
 import { programCommand } from "../lib/cli/program_command.ts";
+import { atEndSignals } from "../lib/cli/signals.ts";
 import { DATA_FILE } from "../lib/protocol/limits.ts";
 import { Session } from "./session.ts";
 
@@ -23,23 +24,13 @@ const FLAGS = {
   ...ASKING_FLAGS,
 };
 
-/** How long after the first signal to end another one is a second one, in milliseconds. */
-const SECOND_SIGNAL_MS = 500;
-
 /** Ends the session at a signal, and on the spot at a second one. */
 function endAtSignals(session: Session): void {
-  let first: number | undefined;
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
-    if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
-    Deno.addSignalListener(signal, () => {
-      const now = performance.now();
-      first ??= now;
-      // A terminal and the task above may both send what was meant once.
-      if (now - first < SECOND_SIGNAL_MS) return session.close();
-      session.kill();
-      Deno.exit(128 + number);
-    });
-  }
+  atEndSignals((_signal, number, isSecond) => {
+    if (!isSecond) return session.close();
+    session.kill();
+    Deno.exit(128 + number);
+  });
 }
 
 async function main(): Promise<void> {

@@ -11,6 +11,7 @@ import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
 import { print, report, reportTrace } from "./output.ts";
 import { type CommonValues, EXIT, type Program, runProgram } from "./program.ts";
 import { startHint } from "./program_command.ts";
+import { atEndSignals } from "./signals.ts";
 
 /** The flags of every node that listens. */
 export function listeningFlags(port: number) {
@@ -59,8 +60,8 @@ export interface RunningNode {
 /**
  * Runs a node from its command line until a signal ends it.
  *
- * Once it listens it prints one line to standard output. The first SIGINT or SIGTERM closes it; a
- * second one ends the program there and then. With `--until-eof` the end of its input closes it, too.
+ * Once it listens it prints one line to standard output. The first SIGINT, SIGTERM or SIGHUP closes
+ * it; another one more than half a second later ends the program there and then. With `--until-eof` the end of its input closes it, too.
  */
 export function runNode<V extends CommonValues & ListeningValues>(
   program: Program<V>,
@@ -108,19 +109,13 @@ export function runNode<V extends CommonValues & ListeningValues>(
   });
 }
 
-/** Resolves at the first signal to end; the next one ends the program at once. */
+/** Resolves at the first signal to end; a second one ends the program at once. */
 function firstSignal(): Promise<undefined> {
   return new Promise((resolve) => {
-    let signalled = false;
-    // Windows has no SIGTERM.
-    for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-      if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
-      Deno.addSignalListener(signal, () => {
-        if (signalled) Deno.exit(128 + number);
-        signalled = true;
-        resolve(undefined);
-      });
-    }
+    atEndSignals((_signal, number, isSecond) => {
+      if (isSecond) Deno.exit(128 + number);
+      resolve(undefined);
+    });
   });
 }
 

@@ -57,6 +57,8 @@ export const RECONNECT_LAST_MS = 5000;
 export const RECONNECT_LASTED_MS = 5000;
 /** How long a node that ends waits for what is in hand, in milliseconds. */
 export const SHUTDOWN_MS = 5000;
+/** How long after the first signal to end another one is the same, in milliseconds. */
+export const SAME_SIGNAL_MS = 500;
 /** How long a closed connection's unread bytes are still read, so that the last reply arrives. */
 export const LINGER_MS = 500;
 /** How long nothing follows bytes without a newline before that is logged, in milliseconds. */
