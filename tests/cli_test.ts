@@ -305,7 +305,8 @@ Deno.test("a server takes --data, and keeps the table there; with --memory it ke
     assertEquals(await ask(server.address, "OP=GET;IND=2;"), `OP=GET;IND=2;DATA=${reply};`);
     await ask(server.address, "OP=PUT;IND=2;DATA=5;");
     server.signal("SIGTERM");
-    assertEquals([(await server.ended()).code, server.stderr], [0, ""]);
+    assertEquals((await server.ended()).code, 0);
+    assertEquals(server.logged, ["SIGTERM: it ends", "has ended cleanly: no lease is out"]);
   }
   assertEquals(look(data).entries, "2=5");
   for (let i = 0; i < 2; i++) {
@@ -327,12 +328,14 @@ Deno.test("a node takes --idle-timeout, and closes who says nothing", async () =
 Deno.test("a node takes --until-eof, and ends in order when its input does", async () => {
   await using server = await startServer("--until-eof");
   await using proxy = await startProxy(server.address, "--until-eof");
-  for (const node of [proxy, server]) {
+  const nodes = [[proxy, "has ended"], [server, "has ended cleanly: no lease is out"]] as const;
+  for (const [node, end] of nodes) {
     assertEquals(await ask(node.address, "OP=GET;IND=1;"), "OP=GET;IND=1;DATA=0;");
     await node.writeMore("whatever\n");
     assertEquals(await ask(node.address, "OP=GET;IND=1;"), "OP=GET;IND=1;DATA=0;");
     await node.write("");
-    assertEquals([(await node.ended()).code, node.stderr], [0, ""]);
+    assertEquals((await node.ended()).code, 0);
+    assertEquals(node.logged, ["standard input has ended: it ends", end]);
   }
 });
 
@@ -346,9 +349,9 @@ Deno.test("a proxy takes --solo, and then caches what a server without leases ho
   await using proxy = await startWith(server, ["--solo", "--capacity", "2"]);
   assertEquals(await ask(proxy.address, "OP=INF;"), "OP=INF;MSG=solo;");
   await proxy.until(() => proxy.stderr.includes("\n"), "the line about leases");
-  const wanted = `halfway-proxy: the server at ${server.address} grants no leases: ` +
-    "solo, nobody else may write there\n";
-  assertEquals(proxy.stderr, wanted);
+  const wanted = `the server at ${server.address} grants no leases: ` +
+    "solo, nobody else may write there";
+  assertEquals(proxy.logged, [wanted]);
 });
 
 /** Starts a proxy before a server that grants no leases. */
@@ -369,7 +372,9 @@ Deno.test("a proxy takes --timeout, and logs that the server is away unless --qu
     proxy.signal("SIGTERM");
     assertEquals((await proxy.ended()).code, 0);
   }
-  assertMatch(loud.stderr, new RegExp(`^halfway-proxy: cannot reach the server at ${away}: .*\n$`));
+  const [cannot, ...end] = loud.logged;
+  assertMatch(cannot!, new RegExp(`^cannot reach the server at ${away}: `));
+  assertEquals(end, ["SIGTERM: it ends", "has ended"]);
   assertEquals(quiet.stderr, "");
 });
 
@@ -431,5 +436,5 @@ Deno.test("a node serves on where nobody reads its output", async () => {
   while (await wire.line() !== "OP=SUB;DATA=0;");
   await wire.send("OP=SUB;DATA=0;\n");
   assertEquals((await child.ended()).code, 0);
-  assertEquals(child.stderr, "");
+  assertEquals(child.logged, ["SIGTERM: it ends", "has ended"]);
 });

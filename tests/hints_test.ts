@@ -30,8 +30,8 @@ Deno.test("a proxy whose server is away says which one to start", async () => {
   await proxy.until(() => proxy.stderr.endsWith("\n"), "the line about the server");
   const hint = `start a server first: ${DENO} task server --port ${port}`;
   assertMatch(
-    proxy.stderr,
-    new RegExp(`^halfway-proxy: cannot reach the server at ${address}: [^\n]*; ${hint}\n$`),
+    proxy.logged.join("\n"),
+    new RegExp(`^cannot reach the server at ${address}: [^\n]*; ${hint}$`),
   );
   await using wire = await Wire.connect(proxy.address);
   await wire.send("OP=GET;IND=1;\n");

@@ -2,26 +2,27 @@
  * What a signal does to a node.
  */
 
-import { assertEquals, assertRejects } from "@std/assert";
-import { Child, command, startProxy, startServer } from "./support/program.ts";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Child, command, start, startProxy, startServer } from "./support/program.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const CLEANLY = "has ended cleanly: no lease is out";
 const NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 for (const signal of SIGNALS) {
-  Deno.test(`a server and a proxy with connections end 0 at ${signal}, without a word`, async () => {
+  Deno.test(`a server and a proxy with connections end 0 at ${signal}, and say so`, async () => {
     await using server = await startServer();
     await using proxy = await startProxy(server.address);
-    for (const node of [proxy, server]) {
+    for (const [node, ended] of [[proxy, "has ended"], [server, CLEANLY]] as const) {
       await using wire = await Wire.connect(node.address);
       await wire.send("OP=GET;IND=1;\n");
       assertEquals(await wire.line(), "OP=GET;IND=1;DATA=0;");
       node.signal(signal);
       assertEquals(await wire.rest(), "");
       const { code } = await node.ended();
-      assertEquals([code, node.stderr], [0, ""]);
+      assertEquals([code, node.logged], [0, [`${signal}: it ends`, ended]]);
       await assertRejects(() => Wire.connect(node.address), Deno.errors.ConnectionRefused);
     }
   });
@@ -76,9 +77,57 @@ for (const signal of SIGNALS) {
     assertEquals(await (await server.accept()).line(), "OP=SUB;");
     proxy.signal(signal);
     assertEquals((await proxy.ended()).code, 0);
-    assertEquals([proxy.stdout, proxy.stderr], ["", ""]);
+    const said = [`${signal}: it ends`, "has ended before it listened"];
+    assertEquals([proxy.stdout, proxy.logged], ["", said]);
   });
 }
+
+Deno.test("a log line is its time in UTC, the program and a sentence; --quiet writes none", async () => {
+  await using server = await startServer();
+  await using proxy = await startProxy(server.address);
+  await using quiet = await startServer("--quiet");
+  for (const node of [proxy, server, quiet]) {
+    node.signal("SIGTERM");
+    assertEquals((await node.ended()).code, 0);
+  }
+  const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+  for (const [node, name] of [[proxy, "proxy"], [server, "server"]] as const) {
+    assertMatch(node.stderr, new RegExp(`^(${time} halfway-${name}: [^\n]+\n){2}$`));
+  }
+  assertEquals(quiet.stderr, "");
+});
+
+Deno.test("a server logs that its end was not clean where a lease is still out", async () => {
+  await using server = await startServer("--lease", "3600000");
+  await using holder = await Wire.connect(server.address);
+  await holder.send("OP=SUB;\nOP=GET;IND=1;\n");
+  assertEquals(await holder.line(), "OP=SUB;DATA=3600000,10;");
+  assertEquals(await holder.line(), "OP=GET;IND=1;DATA=0;");
+  // Asked to drop what it holds, it stays silent.
+  server.signal("SIGTERM");
+  assertEquals(await holder.line(), "OP=INV;");
+  assertEquals((await server.ended()).code, 0);
+  const unclean = "has ended, but not cleanly: a lease may be out";
+  assertEquals(server.logged, ["SIGTERM: it ends", unclean]);
+});
+
+Deno.test({
+  name: "under nohup a node does not end at SIGHUP, and ends in order at another signal",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    // What GNU's does where standard input is a terminal: a null device that cannot be read.
+    const nohup = ["sh", "-c", 'trap "" HUP; exec "$@" 0>/dev/null', "nohup"];
+    const program = command("server", { listen: "127.0.0.1:0" });
+    await using server = await start("server", ["--port", "0", "--memory"], {
+      command: [...nohup, ...program],
+    });
+    server.signal("SIGHUP");
+    assertEquals(await ask(server.address), "OP=GET;IND=1;DATA=0;");
+    server.signal("SIGTERM");
+    assertEquals((await server.ended()).code, 0);
+    assertEquals(server.logged, ["SIGTERM: it ends", CLEANLY]);
+  },
+});
 
 for (const [first, second] of [["SIGINT", "SIGTERM"], ["SIGHUP", "SIGINT"]] as const) {
   Deno.test(`${second} right behind ${first} is the same: a node ends in order`, async () => {
@@ -102,6 +151,13 @@ for (const [first, second] of [["SIGINT", "SIGTERM"], ["SIGHUP", "SIGINT"]] as c
     assertEquals(await upstream.rest(), "");
     assertEquals((await proxy.ended()).code, 0);
   });
+}
+
+/** The reply to a request at a node. */
+async function ask(address: string): Promise<string> {
+  await using wire = await Wire.connect(address);
+  await wire.send("OP=GET;IND=1;\n");
+  return await wire.line();
 }
 
 /** Resolves when nothing listens there any more. */

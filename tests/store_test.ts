@@ -60,11 +60,9 @@ Deno.test("store: what was acknowledged is there after a kill, to the largest in
   await first.ended();
   await using server = await startServerOn(folder.path());
   assertEquals(await ask(server.address, "OP=GET;IND=0,1,2,3,9;"), [READ]);
-  assertEquals(
-    server.stderr,
-    "halfway-server: the last end was not clean: writes wait for its " +
-      "leases, 1000 ms\n",
-  );
+  assertEquals(server.logged, [
+    "the last end was not clean: writes wait for its leases, 1000 ms",
+  ]);
 });
 
 Deno.test("store: CLR empties the file, and what is written after it is there", async () => {
@@ -331,7 +329,7 @@ Deno.test({
     }
     const { code } = await server.ended();
     assertEquals(code, 3);
-    assertMatch(server.stderr, /^halfway-server: the server ended: [^\n]+\n$/);
+    assertMatch(server.logged.join("\n"), /^the server ended: [^\n]+$/);
     await using again = await startServerOn(data);
     const [reply] = await ask(again.address, "OP=GET;IND=1;");
     // The last one may have been made or not.

@@ -53,6 +53,8 @@ export interface RunningNode {
   readonly address: string;
   /** Resolves if it has ended by itself, to why. */
   readonly failure?: Promise<Error>;
+  /** Of a server that has ended, whether no lease is out. */
+  readonly clean?: boolean | undefined;
   /** Answers what is in hand, and ends. */
   close(): Promise<void>;
 }
@@ -74,9 +76,16 @@ export function runNode<V extends CommonValues & ListeningValues>(
     const name = `halfway-${program.name}`;
     const idleTimeoutMs = values["idle-timeout"];
     const addresses = program.addresses(values);
-    const log = (sentence: string) =>
-      report(`${name}: ${sentence}${startHint(sentence, addresses)}`);
-    const signalled = Promise.race([firstSignal(), ...values["until-eof"] ? [inputEnd()] : []]);
+    const logAlways = (sentence: string) => {
+      const time = new Date().toISOString();
+      report(`${time} ${name}: ${sentence}${startHint(sentence, addresses)}`);
+    };
+    const log = values.quiet ? () => {} : logAlways;
+    const end = Promise.race([firstSignal(log), ...values["until-eof"] ? [inputEnd()] : []]);
+    const toEnd = end.then((why) => {
+      log(`${why}: it ends`);
+      return undefined;
+    });
     let node: RunningNode | undefined;
     try {
       const starting = start(values, {
@@ -85,9 +94,9 @@ export function runNode<V extends CommonValues & ListeningValues>(
         maxConnections: values["max-connections"],
         ...idleTimeoutMs === undefined ? {} : { idleTimeoutMs },
         events: values.trace && reportTrace(values.trace),
-        ...values.quiet ? {} : { log },
+        log,
       });
-      node = await Promise.race([starting, signalled]);
+      node = await Promise.race([starting, toEnd]);
     } catch (error) {
       if (error instanceof UsageError || error instanceof Deno.errors.NotCapable) throw error;
       if (error instanceof TypeError) throw new UsageError(error.message);
@@ -96,34 +105,54 @@ export function runNode<V extends CommonValues & ListeningValues>(
       const why = (error as Error).message;
       throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`);
     }
-    if (node === undefined) return EXIT.DONE;
+    if (node === undefined) {
+      log("has ended before it listened");
+      return EXIT.DONE;
+    }
     // It serves, whether or not anybody reads where.
     print(`${name} listening on ${node.address}\n`);
-    const { failure: failing = signalled } = node;
-    let failure = await Promise.race([signalled, failing]);
+    const { failure: failing = toEnd } = node;
+    await Promise.race([toEnd, failing]);
     await node.close();
     // It may have failed in what was in hand.
-    failure ??= await Promise.race([failing, undefined]);
-    if (failure !== undefined) throw new Error(`the server ended: ${failure.message}`);
+    const failure = await Promise.race([failing, undefined]);
+    if (failure !== undefined) {
+      // Why it ends with an error, which is no log line that could be left out.
+      logAlways(`the server ended: ${failure.message}`);
+      return EXIT.UNREACHABLE;
+    }
+    log(ended(node));
     return EXIT.DONE;
   });
 }
 
-/** Resolves at the first signal to end; a second one ends the program at once. */
-function firstSignal(): Promise<undefined> {
+/** How a node has ended that was told to. */
+function ended({ clean }: RunningNode): string {
+  if (clean === undefined) return "has ended";
+  return clean
+    ? "has ended cleanly: no lease is out"
+    : "has ended, but not cleanly: a lease may be out";
+}
+
+/** Resolves at the first signal to end, to its name; a second one ends the program at once. */
+function firstSignal(log: (sentence: string) => void): Promise<string> {
   return new Promise((resolve) => {
-    atEndSignals((_signal, number, isSecond) => {
-      if (isSecond) Deno.exit(128 + number);
-      resolve(undefined);
+    atEndSignals((signal, number, isSecond) => {
+      if (isSecond) {
+        log(`${signal}, a second signal: it ends at once`);
+        Deno.exit(128 + number);
+      }
+      resolve(signal);
     });
   });
 }
 
-/** Resolves when standard input has ended, whatever came on it. */
-async function inputEnd(): Promise<undefined> {
+/** Resolves when standard input has ended, whatever came on it, to that in words. */
+async function inputEnd(): Promise<string> {
   try {
     for await (const _ of Deno.stdin.readable);
   } catch {
     // What cannot be read has ended.
   }
+  return "standard input has ended";
 }

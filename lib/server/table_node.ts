@@ -121,8 +121,12 @@ export class TableNode implements Conductor {
     await new Promise<void>((resolve) => this.leases.invalidateAll(resolve));
   }
 
-  /** Closes the store: the end is clean where nothing is in line and nothing held. */
-  close(): void {
+  /**
+   * Closes the store.
+   *
+   * @returns Whether the end is a clean one: nothing is in line, nothing held, and that is stored.
+   */
+  close(): boolean {
     clearTimeout(this.#inherited);
     this.#refusals.close();
     const clean = !this.#lost && this.line.length === 0 && this.leases.unheld;
@@ -132,6 +136,8 @@ export class TableNode implements Conductor {
       this.#store.close(clean);
     } catch (error) {
       this.#log(`the end is not recorded as a clean one: ${(error as Error).message}`);
+      return false;
     }
+    return clean;
   }
 }

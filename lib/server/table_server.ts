@@ -52,6 +52,7 @@ export class TableServer implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #node: TableNode;
   #closing: Promise<void> | undefined;
+  #clean: boolean | undefined;
 
   private constructor(listener: Listener, node: TableNode, idleMs: number | undefined) {
     this.#listener = listener;
@@ -135,6 +136,14 @@ export class TableServer implements AsyncDisposable {
   }
 
   /**
+   * Whether it has ended cleanly: all in hand was answered and no lease is out, so that the next
+   * server on its file need not wait before it writes. `undefined` until it is closed.
+   */
+  get clean(): boolean | undefined {
+    return this.#clean;
+  }
+
+  /**
    * Takes no more connections and no more requests, answers those in hand, asks every proxy to drop
    * what it holds and waits for the answers or for the leases to end, 5 s at most; then closes.
    */
@@ -154,10 +163,12 @@ export class TableServer implements AsyncDisposable {
     const failure = await within(Promise.race([this.#node.end(), this.#node.failure]), SHUTDOWN_MS);
     if (failure === undefined) await this.#listener.close(until - performance.now());
     else await this.#listener.abandon();
-    this.#node.close();
+    this.#clean = this.#node.close();
   }
 
   #abandon(): void {
-    this.#closing ??= this.#listener.abandon().then(() => this.#node.close());
+    this.#closing ??= this.#listener.abandon().then(() => {
+      this.#clean = this.#node.close();
+    });
   }
 }

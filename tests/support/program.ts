@@ -130,6 +130,12 @@ export class Child implements AsyncDisposable {
     this.#reading = this.#child.ended.then((status) => this.#tell(this.#status = status));
   }
 
+  /** The sentences that it has logged; a line that is no log line stands there whole. */
+  get logged(): string[] {
+    const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z halfway-(?:server|proxy): /;
+    return this.stderr.split("\n").slice(0, -1).map((line) => line.replace(form, ""));
+  }
+
   /** Its number. */
   get pid(): number {
     return this.#child.pid;
