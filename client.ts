@@ -19,6 +19,7 @@ import {
   commandsText,
   replyForPeople,
   replyJson,
+  showsFault,
   TABLE_COMMANDS,
 } from "./lib/client/commands.ts";
 import { TableClient } from "./lib/client/table_client.ts";
@@ -80,7 +81,7 @@ async function main(): Promise<void> {
     });
     let status: number = EXIT.DONE;
     function show(reply: Reply, wire: (reply: Reply) => string = format): void {
-      if (reply.op === "ERR") status = EXIT.ERROR_ANSWERED;
+      if (showsFault(reply)) status = EXIT.ERROR_ANSWERED;
       print(`${form === "json" ? replyJson(reply) : wire(reply)}\n`);
     }
     async function ask(line: string | undefined): Promise<void> {

@@ -6,7 +6,7 @@
 
 import { print, report, standardOutput } from "../lib/cli/output.ts";
 import { EXIT } from "../lib/cli/program.ts";
-import { replyForPeople } from "../lib/client/commands.ts";
+import { replyForPeople, showsFault } from "../lib/client/commands.ts";
 import { Prompt, type PromptCommand } from "../lib/client/prompt.ts";
 import { TableClient, UnreachableError } from "../lib/client/table_client.ts";
 import type { NodeEvent } from "../lib/events.ts";
@@ -50,7 +50,7 @@ export class Session {
     this.#prompt = new Prompt({
       send: (line) => this.#send(line),
       show: (reply) => {
-        if (reply.op === "ERR") this.#failed(EXIT.ERROR_ANSWERED);
+        if (showsFault(reply)) this.#failed(EXIT.ERROR_ANSWERED);
         print(`${replyForPeople(reply)}\n`);
       },
       write: print,

@@ -75,6 +75,34 @@ Deno.test("a client's --format json prints one object per reply", async () => {
   ]);
 });
 
+Deno.test("a client's inf ends with 1 where the proxy has no server, in every form", async () => {
+  const away = FakeServer.listen();
+  await away[Symbol.asyncDispose]();
+  await using proxy = await CacheProxy.listen({ port: 0, server: away.address });
+  const json = '{"op":"INF","ind":[],"data":[],"msg":"no server"}\n';
+  await play(proxy.address, [
+    [["inf"], "OP=INF;MSG=no server;\n", 1],
+    [["OP=INF;"], "OP=INF;MSG=no server;\n", 1],
+    [["--format", "json", "inf"], json, 1],
+  ]);
+  for (
+    const [args, stdout] of [[[], "OP=INF;MSG=no server;\n"], [["--format=json"], json]] as const
+  ) {
+    const piped = await client(proxy.address, [...args], "inf\n");
+    assertEquals(piped, { code: 1, stdout, stderr: "" });
+  }
+});
+
+Deno.test("a client's inf ends with 0 where the proxy has a server and no lease", async () => {
+  await using server = FakeServer.listen();
+  const starting = CacheProxy.listen({ port: 0, server: server.address });
+  const wire = await server.accept();
+  assertEquals(await wire.line(), "OP=SUB;");
+  await wire.send("OP=ERR;DATA=400;MSG=what is SUB;\n");
+  await using proxy = await starting;
+  await play(proxy.address, [[["inf"], "OP=INF;MSG=no lease;\n"]]);
+});
+
 Deno.test("a client's help is its usage text, whether or not anybody listens", async () => {
   const usage = await run("client", ["--help"]);
   for (const args of [["help"], ["HELP"], ["help", "get"], ["--format", "json", "help"]]) {

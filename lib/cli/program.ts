@@ -22,7 +22,7 @@ import { programCommand, startHint, type TaskName } from "./program_command.ts";
 export const EXIT = {
   /** All that was asked is done. */
   DONE: 0,
-  /** An answer was an error. */
+  /** An answer was an error, or showed a fault. */
   ERROR_ANSWERED: 1,
   /** The command line is no use of the program. */
   WRONG_USAGE: 2,

@@ -102,6 +102,14 @@ export function replyJson(reply: Reply): string {
   }
 }
 
+/**
+ * Whether a reply shows a fault: it is an ERR, or tells of a proxy that has no server. One that has
+ * no lease is none: it answers all the same, from its server.
+ */
+export function showsFault(reply: Reply): boolean {
+  return reply.op === "ERR" || reply.op === "INF" && reply.msg === "no server";
+}
+
 /** How many entries stand side by side. */
 const COLUMNS = 10;
 
