@@ -7,9 +7,17 @@
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
 import { formatAddress, isLoopback } from "../net/address.ts";
 import type { NodeOptions } from "../net/node_options.ts";
+import { StoreError } from "../server/store.ts";
 import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
 import { print, report, reportTrace } from "./output.ts";
-import { type CommonValues, EXIT, type Program, runProgram } from "./program.ts";
+import {
+  type CommonValues,
+  EXIT,
+  isFault,
+  isUsageError,
+  type Program,
+  runProgram,
+} from "./program.ts";
 import { startHint } from "./program_command.ts";
 import { atEndSignals } from "./signals.ts";
 
@@ -98,12 +106,11 @@ export function runNode<V extends CommonValues & ListeningValues>(
       });
       node = await Promise.race([starting, toEnd]);
     } catch (error) {
-      if (error instanceof UsageError || error instanceof Deno.errors.NotCapable) throw error;
-      if (error instanceof TypeError) throw new UsageError(error.message);
-      // Known by its name: the class is the server's, and this is the proxy's too.
-      if ((error as Error).name === "StoreError") throw error;
+      const saysAll = error instanceof Deno.errors.NotCapable || error instanceof StoreError ||
+        isUsageError(error) || isFault(error);
+      if (saysAll) throw error;
       const why = (error as Error).message;
-      throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`);
+      throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`, { cause: error });
     }
     if (node === undefined) {
       log("has ended before it listened");

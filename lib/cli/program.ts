@@ -5,6 +5,7 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
+import { isOptionError } from "../net/options.ts";
 import {
   type Flags,
   flagsText,
@@ -26,7 +27,7 @@ export const EXIT = {
   ERROR_ANSWERED: 1,
   /** The command line is no use of the program. */
   WRONG_USAGE: 2,
-  /** It cannot listen or connect, the connection was lost, or no answer came in time. */
+  /** It cannot listen or connect, the connection was lost, no answer came in time, or a fault inside. */
   UNREACHABLE: 3,
 } as const;
 
@@ -67,6 +68,29 @@ export interface Program<V extends AskingValues> {
   readonly addresses: (values: V) => Addresses;
 }
 
+/** Whether an error is about the command line: about a flag, or the option of a node that it gave. */
+export function isUsageError(error: unknown): error is Error {
+  return error instanceof UsageError || isOptionError(error);
+}
+
+/** Whether an error is none that a program expects: what the language throws at code that is wrong. */
+export function isFault(error: unknown): boolean {
+  const isKnown = error instanceof Error && !FAULTS.some((fault) => error instanceof fault);
+  return !isKnown && !isUsageError(error);
+}
+
+// No URIError: Deno has it for a host that can be none.
+const FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError, EvalError];
+
+/** Ends a program in which something is wrong, with where that is. */
+function endFaulty(name: string, error: unknown): Promise<never> {
+  const { stack = String(error) } = error instanceof Error ? error : {};
+  const [first, ...rest] = stack.split("\n");
+  report(`${name}: a fault inside, please report it: ${first}`);
+  rest.forEach(report);
+  return exit(EXIT.UNREACHABLE);
+}
+
 /**
  * Runs a program to its end: `run` gives the exit status. What was printed by then has a moment to be
  * read; whoever must not lose it waits for {@linkcode standardOutput} to be flushed.
@@ -78,6 +102,15 @@ export async function runProgram<V extends AskingValues>(
   const name = `halfway-${program.name}`;
   const args = Deno.args;
   let addresses: Addresses = {};
+  // What nobody has caught is nobody's answer, whatever it is.
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    endFaulty(name, event.error);
+  });
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    endFaulty(name, event.reason);
+  });
   try {
     const { values, words } = readFlags(program.flags, args);
     if (values.help || values.version) {
@@ -91,10 +124,11 @@ export async function runProgram<V extends AskingValues>(
       return await exit(await run(values, words));
     }
   } catch (error) {
-    if (error instanceof UsageError) {
+    if (isUsageError(error)) {
       report(`${name}: ${error.message}; see --help`);
       return await exit(EXIT.WRONG_USAGE);
     }
+    if (isFault(error)) return await endFaulty(name, error);
     if (error instanceof Deno.errors.NotCapable) {
       const what = /"(.*?)"/.exec(error.message)?.[1] ?? error.message;
       const hint = permissionHint(program.name, addresses, args);

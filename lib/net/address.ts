@@ -4,7 +4,7 @@
  * @module
  */
 
-import { current } from "./options.ts";
+import { current, optionError } from "./options.ts";
 
 /** Where a node listens, or is to be reached. */
 export interface Address {
@@ -26,7 +26,9 @@ export function parseAddress(text: string): Address {
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65535) {
-    throw new TypeError(`Cannot take an address that is no host:port: ${current(text)}`);
+    throw optionError(
+      new TypeError(`Cannot take an address that is no host:port: ${current(text)}`),
+    );
   }
   return { host, port };
 }

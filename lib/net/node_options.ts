@@ -8,7 +8,7 @@ import { type EventSink, guardSink, type Role } from "../events.ts";
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { ListenerOptions } from "./listener.ts";
 import { isHost } from "./address.ts";
-import { checkOption, checkTypes, current } from "./options.ts";
+import { checkOption, checkTypes, current, optionError } from "./options.ts";
 
 /** Options of a node that listens. */
 export interface NodeOptions {
@@ -68,7 +68,9 @@ export function listenerOptions(
   });
   const { host = HOST, port = defaultPort, maxConnections = MAX_CONNECTIONS } = options;
   if (!isHost(host)) {
-    throw new TypeError(`Cannot take host that is no name or IP address: ${current(host)}`);
+    throw optionError(
+      new TypeError(`Cannot take host that is no name or IP address: ${current(host)}`),
+    );
   }
   checkOption("port", port, 0, 65535);
   checkOption("maxConnections", maxConnections, 1, 1_000_000);

@@ -11,6 +11,19 @@ export type OptionTypes<T> = {
   readonly [Name in keyof T]?: "number" | "string" | "boolean" | "function";
 };
 
+const optionErrors = new WeakSet<Error>();
+
+/** Marks an error as one about an option that was given, and no fault inside; returns it. */
+export function optionError<E extends TypeError | RangeError>(error: E): E {
+  optionErrors.add(error);
+  return error;
+}
+
+/** Whether an error is about an option that was given: what a program's flags can cause. */
+export function isOptionError(error: unknown): error is TypeError | RangeError {
+  return error instanceof Error && optionErrors.has(error);
+}
+
 /**
  * Checks that options are an object, and each that is given is of its type.
  *
@@ -18,12 +31,16 @@ export type OptionTypes<T> = {
  */
 export function checkTypes<T extends object>(options: T, types: OptionTypes<T>): void {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot take options that are no object: ${current(options)}`);
+    throw optionError(
+      new TypeError(`Cannot take options that are no object: ${current(options)}`),
+    );
   }
   for (const name of Object.keys(types) as (keyof T & string)[]) {
     const value = options[name];
     if (value === undefined || typeof value === types[name]) continue;
-    throw new TypeError(`Cannot take ${name} that is no ${types[name]}: ${current(value)}`);
+    throw optionError(
+      new TypeError(`Cannot take ${name} that is no ${types[name]}: ${current(value)}`),
+    );
   }
 }
 
@@ -34,7 +51,9 @@ export function checkTypes<T extends object>(options: T, types: OptionTypes<T>):
  */
 export function checkOption(name: string, value: number, least: number, most: number): void {
   if (!Number.isSafeInteger(value) || value < least || value > most) {
-    throw new RangeError(`Cannot take ${name} outside ${least} to ${most}: ${current(value)}`);
+    throw optionError(
+      new RangeError(`Cannot take ${name} outside ${least} to ${most}: ${current(value)}`),
+    );
   }
 }
 
@@ -46,7 +65,7 @@ export function checkOption(name: string, value: number, least: number, most: nu
 export function checkChoice(name: string, value: string, words: readonly string[]): void {
   if (!words.includes(value)) {
     const named = words.map((word) => `"${word}"`).join(" or ");
-    throw new RangeError(`Cannot take ${name} other than ${named}: ${current(value)}`);
+    throw optionError(new RangeError(`Cannot take ${name} other than ${named}: ${current(value)}`));
   }
 }
 

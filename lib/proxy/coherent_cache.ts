@@ -14,7 +14,7 @@ import {
 import { errorReply } from "../protocol/error.ts";
 import { readReply, type Reply, type Request } from "../protocol/message.ts";
 import { parseAddress } from "../net/address.ts";
-import { checkChoice, checkOption, checkTypes } from "../net/options.ts";
+import { checkChoice, checkOption, checkTypes, optionError } from "../net/options.ts";
 import { TableCalls } from "../net/table_calls.ts";
 import { within } from "../net/within.ts";
 import type { Eviction } from "./bounded_cache.ts";
@@ -121,7 +121,9 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
     checkChoice("onWrite", onWrite, ["allocate", "around"]);
     const { capacity, solo = false } = options;
     if (solo && capacity === undefined) {
-      throw new TypeError("Cannot take solo without capacity: such a server tells no size");
+      throw optionError(
+        new TypeError("Cannot take solo without capacity: such a server tells no size"),
+      );
     }
     if (capacity !== undefined) checkOption("capacity", capacity, 1, Number.MAX_SAFE_INTEGER);
     const log = options.log ?? (() => {});

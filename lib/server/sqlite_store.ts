@@ -6,6 +6,7 @@
 
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { dirname, isAbsolute } from "node:path";
+import { optionError } from "../net/options.ts";
 import { MAX_TABLE_SIZE, TABLE_SIZE } from "../protocol/limits.ts";
 import { CommitError, type OpenedStore, type Store, StoreError } from "./store.ts";
 import { type Changes, Table } from "./table.ts";
@@ -147,7 +148,7 @@ export class SqliteStore implements Store {
         create(db, options);
       } else {
         if (options.init !== undefined) {
-          throw new TypeError(`Cannot take init for a table that exists: ${name}`);
+          throw optionError(new TypeError(`Cannot take init for a table that exists: ${name}`));
         }
         check(db, name);
       }

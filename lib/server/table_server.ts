@@ -14,7 +14,7 @@ import {
 } from "../protocol/limits.ts";
 import { Listener } from "../net/listener.ts";
 import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
-import { checkOption, checkTypes, current } from "../net/options.ts";
+import { checkOption, checkTypes, current, optionError } from "../net/options.ts";
 import { serve } from "../net/serve.ts";
 import { within } from "../net/within.ts";
 import { openDatabase, SqliteStore } from "./sqlite_store.ts";
@@ -79,16 +79,20 @@ export class TableServer implements AsyncDisposable {
     checkTypes(options, { data: "string", size: "number", leaseMs: "number" });
     const { data, size, init } = options;
     if (data === "") {
-      throw new TypeError(`Cannot take data that is no path of a file: ${current(data)}`);
+      throw optionError(
+        new TypeError(`Cannot take data that is no path of a file: ${current(data)}`),
+      );
     }
     if (init !== undefined && !Array.isArray(init)) {
-      throw new TypeError(`Cannot take init that is no array: ${current(init)}`);
+      throw optionError(new TypeError(`Cannot take init that is no array: ${current(init)}`));
     }
     checkOption("size", size ?? TABLE_SIZE, 1, MAX_TABLE_SIZE);
     checkOption("the number of init's entries", init?.length ?? 0, 0, size ?? TABLE_SIZE);
     for (const integer of init ?? []) {
       if (typeof integer !== "number") {
-        throw new TypeError(`Cannot take init that holds no number: ${current(integer)}`);
+        throw optionError(
+          new TypeError(`Cannot take init that holds no number: ${current(integer)}`),
+        );
       }
       checkOption("init", integer, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     }
