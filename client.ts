@@ -71,6 +71,7 @@ async function main(): Promise<void> {
     // As at the prompt; whatever help is wanted with.
     if (words[0]?.trim().toLowerCase() === "help") {
       print(usage(PROGRAM));
+      await standardOutput.flushed();
       return EXIT.DONE;
     }
     const command = words.length === 0 ? undefined : commandLine(words.join(" "));
@@ -79,7 +80,7 @@ async function main(): Promise<void> {
       timeoutMs: timeout,
       events: trace && reportTrace(trace),
     });
-    let status: number = EXIT.DONE;
+    let status: number = EXIT.DONE, signalled: number | undefined;
     function show(reply: Reply, wire: (reply: Reply) => string = format): void {
       if (showsFault(reply)) status = EXIT.ERROR_ANSWERED;
       print(`${form === "json" ? replyJson(reply) : wire(reply)}\n`);
@@ -97,7 +98,7 @@ async function main(): Promise<void> {
         client.ended.then((why) => prompt.close(why));
         // An end on the spot would leave the terminal raw.
         atEndSignals((_signal, number) => {
-          status = 128 + number;
+          signalled = 128 + number;
           prompt.close();
         });
         prompt.say(`connected to ${client.address}; "help" shows the commands`);
@@ -111,10 +112,10 @@ async function main(): Promise<void> {
     try {
       await Promise.race([ask(command?.line), standardOutput.failure]);
     } finally {
-      // Whatever has happened since, the replies that came are shown.
-      await standardOutput.flushed();
+      // Whatever has happened since, the replies that came are shown; not at a terminal that is gone.
+      if (signalled === undefined) await standardOutput.flushed();
     }
-    return status;
+    return signalled ?? status;
   });
 }
 

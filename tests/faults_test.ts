@@ -39,7 +39,7 @@ Deno.test("an option that a node refuses, a file and an address are no faults in
   const rows = [
     ["option", 2, "Cannot take size outside 1 to 1000000: current value is 0; see --help"],
     ["store", 3, "the file is none"],
-    ["listen", 3, "cannot listen on 127.0.0.1:0: somebody else does"],
+    ["listen", 3, "somebody else does"],
   ] as const;
   for (const [fault, code, said] of rows) {
     const ran = await run("server", [fault], { command: PROGRAM });

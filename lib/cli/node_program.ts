@@ -5,19 +5,11 @@
  */
 
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
-import { formatAddress, isLoopback } from "../net/address.ts";
+import { isLoopback } from "../net/address.ts";
 import type { NodeOptions } from "../net/node_options.ts";
-import { StoreError } from "../server/store.ts";
 import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
-import { print, report, reportTrace } from "./output.ts";
-import {
-  type CommonValues,
-  EXIT,
-  isFault,
-  isUsageError,
-  type Program,
-  runProgram,
-} from "./program.ts";
+import { exit, print, report, reportTrace } from "./output.ts";
+import { type CommonValues, EXIT, type Program, runProgram } from "./program.ts";
 import { startHint } from "./program_command.ts";
 import { atEndSignals } from "./signals.ts";
 
@@ -94,24 +86,15 @@ export function runNode<V extends CommonValues & ListeningValues>(
       log(`${why}: it ends`);
       return undefined;
     });
-    let node: RunningNode | undefined;
-    try {
-      const starting = start(values, {
-        host: values.host,
-        port: values.port,
-        maxConnections: values["max-connections"],
-        ...idleTimeoutMs === undefined ? {} : { idleTimeoutMs },
-        events: values.trace && reportTrace(values.trace),
-        log,
-      });
-      node = await Promise.race([starting, toEnd]);
-    } catch (error) {
-      const saysAll = error instanceof Deno.errors.NotCapable || error instanceof StoreError ||
-        isUsageError(error) || isFault(error);
-      if (saysAll) throw error;
-      const why = (error as Error).message;
-      throw new Error(`cannot listen on ${formatAddress(values)}: ${why}`, { cause: error });
-    }
+    const starting = start(values, {
+      host: values.host,
+      port: values.port,
+      maxConnections: values["max-connections"],
+      ...idleTimeoutMs === undefined ? {} : { idleTimeoutMs },
+      events: values.trace && reportTrace(values.trace),
+      log,
+    });
+    const node = await Promise.race([starting, toEnd]);
     if (node === undefined) {
       log("has ended before it listened");
       return EXIT.DONE;
@@ -147,7 +130,7 @@ function firstSignal(log: (sentence: string) => void): Promise<string> {
     atEndSignals((signal, number, isSecond) => {
       if (isSecond) {
         log(`${signal}, a second signal: it ends at once`);
-        Deno.exit(128 + number);
+        exit(128 + number);
       }
       resolve(signal);
     });

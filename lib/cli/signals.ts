@@ -27,9 +27,10 @@ export function atEndSignals(
   for (const [signal, number] of SIGNALS) {
     // Windows has but the first.
     if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
-    // Left alone it stays ignored; whoever listens to it hears it.
-    if (signal === "SIGHUP" && isUnderNohup()) continue;
+    // With a listener to any signal, Deno ends at a SIGHUP that was ignored and has none.
+    const isIgnored = signal === "SIGHUP" && isUnderNohup();
     Deno.addSignalListener(signal, () => {
+      if (isIgnored) return;
       const now = performance.now();
       first ??= now;
       told(signal, number, now - first >= SAME_SIGNAL_MS);

@@ -63,13 +63,21 @@ export class Listener {
    *
    * @throws {Deno.errors.AddrInUse} If another listens there.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
-   * @throws {Error} Whatever else `Deno.listen` throws.
+   * @throws {Error} Whatever else `Deno.listen` throws. All but NotCapable name the address.
    */
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#untaken = new Recurrence(options.log);
-    this.#listener = Deno.listen({ hostname: options.host, port: options.port });
-    this.address = formatAddress({ host: options.host, port: this.#listener.addr.port });
+    const { host, port } = options;
+    try {
+      this.#listener = Deno.listen({ hostname: host, port });
+    } catch (error) {
+      if (error instanceof Error && !(error instanceof Deno.errors.NotCapable)) {
+        error.message = `cannot listen on ${formatAddress({ host, port })}: ${error.message}`;
+      }
+      throw error;
+    }
+    this.address = formatAddress({ host, port: this.#listener.addr.port });
   }
 
   /**
