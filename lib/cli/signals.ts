@@ -4,7 +4,6 @@
  * @module
  */
 
-import { fstatSync } from "node:fs";
 import { SAME_SIGNAL_MS } from "../protocol/limits.ts";
 
 /** Each, with its number. */
@@ -24,14 +23,14 @@ export function atEndSignals(
   told: (signal: EndSignal, number: number, isSecond: boolean) => void,
 ): void {
   let first: number | undefined;
+  const atTerminal = Deno.stdin.isTerminal();
   for (const [signal, number] of SIGNALS) {
     // Windows has but the first.
     if (Deno.build.os === "windows" && signal !== "SIGINT") continue;
-    // With a listener to any signal, Deno ends at a SIGHUP that was ignored and has none.
-    const isIgnored = signal === "SIGHUP" && isUnderNohup();
-    Deno.addSignalListener(signal, () => {
-      if (isIgnored) return;
+    Deno.addSignalListener(signal, async () => {
       const now = performance.now();
+      // With a listener to any signal, Deno ends at a SIGHUP that was ignored and has none.
+      if (signal === "SIGHUP" && !atTerminal && await isUnderNohup()) return;
       first ??= now;
       told(signal, number, now - first >= SAME_SIGNAL_MS);
     });
@@ -42,8 +41,9 @@ export function atEndSignals(
  * Whether `nohup` has had SIGHUP ignored, as far as that shows: no sandbox lets a program ask which
  * signals are, but GNU's `nohup` puts a null device that cannot be read in place of a terminal.
  */
-function isUnderNohup(): boolean {
-  if (Deno.build.os === "windows" || Deno.stdin.isTerminal()) return false;
+async function isUnderNohup(): Promise<boolean> {
+  // Not before it is needed: it takes up 5 MB.
+  const { fstatSync } = await import("node:fs");
   try {
     // A pipe or a file may hold what somebody is to read, and may keep a reader waiting.
     if (!fstatSync(0).isCharacterDevice()) return false;
