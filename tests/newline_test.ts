@@ -21,9 +21,11 @@ Deno.test("newline: lineStream tells how much has come since the last one, after
   const long = "x".repeat(40_000);
   const pieces = ["a\n", "b\nc", "\xe9", "\n", "d\ne\nfgh", long, "\nij"];
   const told: [count: number, ended: boolean][] = [];
-  const rest: Rest = { bytes: 0 };
-  rest.left = () => told.push([rest.bytes, false]);
-  rest.ended = () => told.push([rest.bytes, true]);
+  const rest: Rest = {
+    bytes: 0,
+    left: () => told.push([rest.bytes, false]),
+    ended: () => told.push([rest.bytes, true]),
+  };
   let bytes = new Uint8Array(0);
   const stream = lineStream({
     read(buffer) {

@@ -57,7 +57,7 @@ async function served(peer: Peer) {
     fake,
     wire: await fake.accept(),
     connection,
-    serving: serve(connection, peer, undefined),
+    serving: serve(connection, peer, undefined).ended,
   };
 }
 
@@ -152,7 +152,11 @@ Deno.test("a listener goes on, and says nothing, when peers have gone before the
     });
   }
   const taken = Promise.withResolvers<void>();
-  listener.start((connection) => serve(connection, new NotedPeer(), undefined).then(taken.resolve));
+  listener.start((connection) => {
+    const serving = serve(connection, new NotedPeer(), undefined);
+    serving.ended.then(taken.resolve);
+    return serving;
+  });
   const wire = await Wire.connect(listener.address);
   await wire.endWriting();
   await wire.rest();

@@ -7,6 +7,7 @@
 import type { EventSink, Role } from "../events.ts";
 import { parseAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
+import { withDescriptor } from "./descriptors.ts";
 import { Patience } from "./patience.ts";
 
 /** Who connects to whom. */
@@ -43,7 +44,8 @@ export async function connect(address: string, options: ConnectOptions): Promise
   options.signal?.addEventListener("abort", stop);
   try {
     if (options.signal?.aborted) stop();
-    const conn = await Deno.connect({ hostname: host, port, signal: connecting.signal });
+    const { signal } = connecting;
+    const conn = await withDescriptor(() => Deno.connect({ hostname: host, port, signal }));
     if (meetsItself(conn)) {
       conn.close();
       throw new Deno.errors.ConnectionRefused("Connection refused (the socket met itself)");

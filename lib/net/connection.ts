@@ -35,7 +35,7 @@ export class Connection {
   readonly #role: Role;
   readonly #conn: Deno.TcpConn;
   readonly #reader: ReadableStreamDefaultReader<string>;
-  readonly #rest: Rest = { bytes: 0 };
+  readonly #rest = new ConnectionRest(this);
   readonly #events: EventSink | undefined;
   #ends: ConnectionEnds | undefined;
   #unsent = "";
@@ -46,7 +46,6 @@ export class Connection {
   #writingLength = 0;
   #taken = 0;
   #reads = 0;
-  /** Whether more would be read if it came. */
   #reading = false;
   #flushing: Promise<void> | undefined;
   /** Waiting for room, or for all to be sent. */
@@ -54,6 +53,7 @@ export class Connection {
   readonly #unlessGone = new Set<() => void>();
   #stopped = false;
   #peerEnded = false;
+  #lingers = true;
   /** Whether nothing is sent any more. */
   #closed = false;
   /** Whether the socket is given back. */
@@ -64,8 +64,6 @@ export class Connection {
   #why: string | undefined;
   /** For the reader's end, once a write has failed. */
   #patience: Patience | undefined;
-  /** For the rest of a line, once it has begun. */
-  #restPatience: Patience | undefined;
 
   /** Takes a connection over; `role` is this side, `peerRole` the other, for `events`. */
   constructor(
@@ -134,22 +132,25 @@ export class Connection {
 
   /** A sentence on what did not come; with what came instead, where that is no line. */
   andRest(sentence: string): string {
-    return this.#rest.bytes === 0 ? sentence : `${sentence}: ${this.#restText()}`;
+    return this.#rest.bytes === 0 ? sentence : `${sentence}: ${this.#rest}`;
   }
 
   /**
-   * Calls `say` with a sentence, once at most, where bytes that are no line are the last, or nothing
-   * follows them for a moment.
+   * Has `say` told of this connection and in a sentence, once at most, where bytes that are no line are
+   * the last, or nothing follows them for a moment.
    */
-  watchRest(say: (sentence: string) => void): void {
-    const told = () => {
-      this.#restPatience?.end();
-      this.#rest.left = this.#rest.ended = undefined;
-      this.#events?.({ type: "unterminated", ...this.ends, bytes: this.#rest.bytes });
-      say(this.#restText());
-    };
-    this.#rest.ended = told;
-    this.#rest.left = () => this.#restPatience ??= this.#awaitRest(told);
+  watchRest(say: (connection: Connection, sentence: string) => void): void {
+    this.#rest.say = say;
+  }
+
+  /** Whether more would be read now, if it came. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  /** Tells of the bytes that are no line. */
+  tellUnterminated(bytes: number): void {
+    this.#events?.({ type: "unterminated", ...this.ends, bytes });
   }
 
   /** How often lines were read. */
@@ -171,7 +172,7 @@ export class Connection {
       ({ value } = await this.#reader.read());
     } catch (error) {
       // What a close does to a read that waits says nothing of why it was closed.
-      throw this.#failure ??= error;
+      throw this.#failure ??= this.#released ? new Error("this side closed the connection") : error;
     }
     this.#reading = false;
     this.#reads++;
@@ -192,6 +193,7 @@ export class Connection {
   async stopReading(why: string): Promise<void> {
     this.because(why);
     this.#stopped = true;
+    this.#rest.forget();
     try {
       await this.#reader.cancel();
     } catch {
@@ -253,6 +255,13 @@ export class Connection {
     this.#events!({ type: "message", ...this.ends, direction, line, renewal });
   }
 
+  /** Reads no more, says one last thing, and ends without waiting for the other side to do so. */
+  dismiss(message: Reply): void {
+    this.#lingers = false;
+    this.send(message);
+    this.stopReading("this side ended it");
+  }
+
   /**
    * Closes in order: what was sent leaves, then the other side is told that no more will come, then,
    * for a moment, what it still sends is read and thrown away, since a socket that is closed with
@@ -263,7 +272,7 @@ export class Connection {
     try {
       if (!this.#closed) {
         await this.#conn.closeWrite();
-        if (!this.#peerEnded) await this.#linger();
+        if (this.#lingers && !this.#peerEnded) await this.#linger();
       }
     } catch {
       // The other side has closed already.
@@ -283,7 +292,7 @@ export class Connection {
     this.because(why);
     countConnection(-1);
     this.#patience?.end();
-    this.#restPatience?.end();
+    this.#rest.forget();
     this.#sendNoMore();
     this.#conn.close();
     // A read that waits is refused by the close; nobody may be left to hear it.
@@ -305,23 +314,6 @@ export class Connection {
     this.because(error.message);
     this.#sendNoMore();
     this.#patience = new Patience(LINGER_MS, () => this.close());
-  }
-
-  #restText(): string {
-    const { bytes } = this.#rest;
-    return `${bytes} ${bytes === 1 ? "byte" : "bytes"} came and no newline`;
-  }
-
-  /** Waits for the rest of a line that has begun, as long as something comes. */
-  #awaitRest(told: () => void): Patience {
-    const { bytes } = this.#rest, reads = this.#reads;
-    return new Patience(UNTERMINATED_MS, () => {
-      this.#restPatience = undefined;
-      if (this.#rest.bytes === 0) return;
-      const silent = this.#rest.bytes === bytes && this.#reads === reads && this.#reading;
-      if (silent) told();
-      else this.#restPatience = this.#awaitRest(told);
-    });
   }
 
   #sendNoMore(): void {
@@ -374,5 +366,52 @@ export class Connection {
     } finally {
       patience.end();
     }
+  }
+}
+
+/** What a connection has brought that is no line yet. */
+class ConnectionRest implements Rest {
+  bytes = 0;
+  /** Told of it, once. */
+  say: ((connection: Connection, sentence: string) => void) | undefined;
+  readonly #connection: Connection;
+  #patience: Patience | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  left(): void {
+    if (this.say !== undefined) this.#patience ??= this.#wait();
+  }
+
+  ended(): void {
+    const { say } = this;
+    if (say === undefined) return;
+    this.forget();
+    this.#connection.tellUnterminated(this.bytes);
+    say(this.#connection, `${this}`);
+  }
+
+  /** Nobody is told any more. */
+  forget(): void {
+    this.#patience?.end();
+    this.say = undefined;
+  }
+
+  toString(): string {
+    return `${this.bytes} ${this.bytes === 1 ? "byte" : "bytes"} came and no newline`;
+  }
+
+  /** Waits for more, as long as something comes. */
+  #wait(): Patience {
+    const { bytes } = this, { reads } = this.#connection;
+    return new Patience(UNTERMINATED_MS, () => {
+      this.#patience = undefined;
+      if (this.bytes === 0) return;
+      const { reading, reads: now } = this.#connection;
+      if (this.bytes === bytes && now === reads && reading) this.ended();
+      else this.left();
+    });
   }
 }

@@ -17,12 +17,12 @@ export interface ByteSource {
 
 /** What has come since the last newline, and is no line yet. */
 export interface Rest {
-  /** How many bytes. */
+  /** How many bytes; kept up to date by the stream. */
   bytes: number;
-  /** Called after a read that has left some. */
-  left?: (() => void) | undefined;
-  /** Called where the bytes end with some. */
-  ended?: (() => void) | undefined;
+  /** Told after a read that has left some. */
+  left(): void;
+  /** Told where the bytes end with some. */
+  ended(): void;
 }
 
 /**
@@ -33,13 +33,13 @@ export interface Rest {
  * read, and is no message where the bytes end.
  *
  * @param source Where the bytes come from. Its errors become the stream's.
- * @param rest Kept up to date.
+ * @param rest Told of what is left over.
  * @returns The stream. It fails with a {@linkcode TableError} 413 at a line over 64 KiB and with 400
  * at a line that is not UTF-8, each after the lines before it.
  */
 export function lineStream(
   source: ByteSource,
-  rest: Rest = { bytes: 0 },
+  rest: Rest = { bytes: 0, left() {}, ended() {} },
 ): ReadableStream<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const buffer = new Uint8Array(READ_BUFFER_BYTES);
@@ -94,7 +94,7 @@ export function lineStream(
         const fresh = filled === 0 ? buffer : buffer.subarray(filled);
         const count = await source.read(fresh);
         if (count === null) {
-          if (rest.bytes > 0) rest.ended?.();
+          if (rest.bytes > 0) rest.ended();
           return controller.close();
         }
         const length = filled + count;
@@ -108,7 +108,7 @@ export function lineStream(
           filled = rest.bytes = length - end;
           if (filled > 0) {
             buffer.copyWithin(0, end, length);
-            rest.left?.();
+            rest.left();
           }
           if (text !== "") return controller.enqueue(text);
         } else {
@@ -120,7 +120,7 @@ export function lineStream(
             filled = length;
           }
           rest.bytes = begunBytes + filled;
-          rest.left?.();
+          rest.left();
         }
       }
       controller.error(failure);

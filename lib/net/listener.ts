@@ -6,10 +6,27 @@
 
 import type { EventSink, Role } from "../events.ts";
 import { errorReply } from "../protocol/error.ts";
-import { ACCEPT_PAUSE_MS, UNTERMINATED_MS } from "../protocol/limits.ts";
+import {
+  ACCEPT_PAUSE_MS,
+  DESCRIPTORS_ASIDE,
+  DESCRIPTORS_ASIDE_MS,
+  DESCRIPTORS_PAUSE_MS,
+  LINGER_MS,
+  UNTERMINATED_MS,
+} from "../protocol/limits.ts";
+import type { ErrorReply } from "../protocol/message.ts";
 import { formatAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
+import {
+  addHolder,
+  type DescriptorHolder,
+  isNoneLeft,
+  removeHolder,
+  withDescriptor,
+} from "./descriptors.ts";
+import { Patience } from "./patience.ts";
 import { Recurrence } from "./recurrence.ts";
+import type { Serving } from "./serve.ts";
 import { within } from "./within.ts";
 
 /** What a listener needs to know. */
@@ -38,22 +55,33 @@ const GONE = [
 /** Why connections are closed when a node ends. */
 const ENDS = "this node ends";
 
-/** Serves a connection to its end, and does not reject. */
-export type Serve = (connection: Connection) => Promise<void>;
+/** Serves a connection to its end. */
+export type Serve = (connection: Connection) => Serving;
 
 /** Takes connections until it is closed. */
-export class Listener {
+export class Listener implements DescriptorHolder {
   /** Where it listens, `host:port`. */
   readonly address: string;
   readonly #listener: Deno.TcpListener;
   readonly #options: ListenerOptions;
-  readonly #served = new Map<Connection, Promise<void>>();
+  readonly #served = new Map<Connection, Serving>();
   readonly #refused = new Set<Connection>();
   #lingering = () => 0;
   /** Connections that could not be taken. */
   readonly #untaken: Recurrence;
+  /** While it leaves descriptors free: how many, how many connections it takes, and until when. */
+  #short: { readonly aside: number; readonly most: number; readonly until: number } | undefined;
+  /** When descriptors were last given back. */
+  #gaveBack = -Infinity;
   /** When it was last said that somebody sends no newline. */
   #restTold = -Infinity;
+  /** Says so; somebody who makes many such connections is not to fill the log. */
+  readonly #tellRest = (connection: Connection, sentence: string): void => {
+    const now = performance.now();
+    if (now - this.#restTold < UNTERMINATED_MS) return;
+    this.#restTold = now;
+    this.#options.log(`${connection.peerRole} ${connection.ends.peerAddress}: ${sentence}`);
+  };
   #closing = false;
   #pause: { timer: ReturnType<typeof setTimeout>; resolve: () => void } | undefined;
   #accepting: Promise<void> | undefined;
@@ -87,6 +115,7 @@ export class Listener {
    */
   start(serve: Serve, lingering: () => number = () => 0): void {
     this.#lingering = lingering;
+    addHolder(this);
     this.#accepting = this.#accept(serve);
   }
 
@@ -94,6 +123,7 @@ export class Listener {
   async stop(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
+    removeHolder(this);
     this.#listener.close();
     this.#untaken.close();
     if (this.#pause !== undefined) {
@@ -111,7 +141,7 @@ export class Listener {
     await this.stop();
     for (const connection of this.#refused) connection.close(ENDS);
     for (const connection of this.#served.keys()) connection.stopReading(ENDS);
-    await within(Promise.all(this.#served.values()), ms);
+    await within(this.#allEnded(), ms);
     // What is not done by now is nobody's any more.
     for (const connection of this.#served.keys()) connection.close();
   }
@@ -121,14 +151,18 @@ export class Listener {
     const stopped = this.stop();
     for (const connection of [...this.#refused, ...this.#served.keys()]) connection.close(ENDS);
     await stopped;
-    await Promise.all(this.#served.values());
+    await this.#allEnded();
+  }
+
+  #allEnded(): Promise<unknown> {
+    return Promise.all([...this.#served.values()].map((serving) => serving.ended));
   }
 
   async #accept(serve: Serve): Promise<void> {
     while (!this.#closing) {
       let conn;
       try {
-        conn = await this.#listener.accept();
+        conn = await withDescriptor(() => this.#listener.accept());
       } catch (error) {
         if (this.#closing) return;
         if (GONE.some((kind) => error instanceof kind)) continue;
@@ -144,7 +178,7 @@ export class Listener {
   }
 
   #take(conn: Deno.TcpConn, serve: Serve): void {
-    const { role, events, maxConnections } = this.#options;
+    const { role, events } = this.#options;
     let connection: Connection;
     try {
       connection = new Connection(conn, role, "client", events);
@@ -153,30 +187,81 @@ export class Listener {
       conn.close();
       return;
     }
-    if (this.#served.size + this.#lingering() >= maxConnections) {
+    if (this.#served.size + this.#lingering() >= this.#most) {
       this.#refuse(connection);
       return;
     }
-    connection.watchRest((sentence) => this.#tellRest(connection, sentence));
-    const served = serve(connection).finally(() => this.#served.delete(connection));
-    this.#served.set(connection, served);
+    connection.watchRest(this.#tellRest);
+    const serving = serve(connection);
+    this.#served.set(connection, serving);
+    serving.ended.then(() => this.#served.delete(connection));
   }
 
-  /** Somebody who makes many such connections is not to fill the log. */
-  #tellRest(connection: Connection, sentence: string): void {
-    const now = performance.now();
-    if (now - this.#restTold < UNTERMINATED_MS) return;
-    this.#restTold = now;
-    this.#options.log(`${connection.peerRole} ${connection.ends.peerAddress}: ${sentence}`);
+  /** How many connections it takes at present. */
+  get #most(): number {
+    if (this.#short !== undefined && performance.now() >= this.#short.until) {
+      this.#short = undefined;
+    }
+    return Math.min(this.#options.maxConnections, this.#short?.most ?? Infinity);
+  }
+
+  #refusal(): ErrorReply {
+    return errorReply(429, `this node takes ${this.#most} connections, and has them`);
   }
 
   #refuse(connection: Connection): void {
-    const { maxConnections } = this.#options;
     connection.because("this node has as many connections as it takes");
-    connection.send(errorReply(429, `this node takes ${maxConnections} connections, and has them`));
+    connection.send(this.#refusal());
     // As many as are served may be on their way out with the reply; the rest go without.
-    if (this.#refused.size >= maxConnections) return connection.close();
+    const most = this.#short === undefined ? this.#most : this.#short.aside / 2;
+    if (this.#refused.size >= most) return connection.close();
     this.#refused.add(connection);
     connection.end().finally(() => this.#refused.delete(connection));
+  }
+
+  /** {@linkcode DescriptorHolder.noneLeft}. */
+  noneLeft(): boolean {
+    const { hostname, port } = this.#listener.addr;
+    try {
+      // It cannot be had twice; but that is found out with a descriptor.
+      Deno.listen({ hostname, port }).close();
+      return false;
+    } catch (error) {
+      return isNoneLeft(error);
+    }
+  }
+
+  /**
+   * Closes those that are on their way out, then the newest, but no more than half of all; and takes no
+   * more than those that stay, for a while.
+   */
+  async giveBack(): Promise<void> {
+    const now = performance.now();
+    // Where that was not enough, others took them.
+    if (now - this.#gaveBack < DESCRIPTORS_PAUSE_MS) return;
+    const taken = this.#served.size + this.#refused.size;
+    const count = Math.min(DESCRIPTORS_ASIDE, Math.floor(taken / 2));
+    if (count === 0) return;
+    const said = now - this.#gaveBack < 2 * DESCRIPTORS_ASIDE_MS;
+    this.#gaveBack = now;
+    this.#short = { aside: count, most: taken - count, until: now + DESCRIPTORS_ASIDE_MS };
+    if (!said) {
+      this.#options.log(
+        `no file descriptor is left (ulimit -n): closes ${count} connections, ` +
+          `and takes ${this.#most} at most for ${DESCRIPTORS_ASIDE_MS / 1000} s`,
+      );
+    }
+    const leaving = [...this.#refused].slice(0, count);
+    for (const connection of leaving) connection.close();
+    const newest = [...this.#served].slice(this.#served.size - (count - leaving.length));
+    for (const [connection, serving] of newest) {
+      // Who waits for an answer would take this for it, and think that nothing was changed.
+      if (serving.isIdle() && connection.unsent === 0) connection.dismiss(this.#refusal());
+      else connection.close("no file descriptor was left");
+    }
+    await within(Promise.all(newest.map(([, serving]) => serving.ended)), LINGER_MS);
+    for (const [connection] of newest) connection.close();
+    // A socket is free when the read that waits on it has ended, too.
+    await new Promise<unknown>((resolve) => new Patience(0, resolve));
   }
 }

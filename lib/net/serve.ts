@@ -27,19 +27,31 @@ export interface Peer {
   left(): void;
 }
 
+/** A connection that is served. */
+export interface Serving {
+  /** Resolves when it has ended; never rejects. */
+  readonly ended: Promise<void>;
+  /** {@linkcode Peer.idle}. */
+  isIdle(): boolean;
+}
+
 /**
  * Hands the requests that a connection brings to `peer`, and closes it in order when they end: after
- * the last reply. Never rejects.
+ * the last reply.
  *
  * @param idleMs After how long without a whole line, in milliseconds, at most twice that, a connection
  * that is idle is closed; never where it is not given.
  */
-export async function serve(
+export function serve(connection: Connection, peer: Peer, idleMs: number | undefined): Serving {
+  return { ended: toTheEnd(connection, peer, idleMs), isIdle: () => peer.idle() };
+}
+
+async function toTheEnd(
   connection: Connection,
   peer: Peer,
   idleMs: number | undefined,
 ): Promise<void> {
-  const watch = new IdleWatch(connection, peer, idleMs);
+  const watch = idleMs === undefined ? undefined : new IdleWatch(connection, peer, idleMs);
   try {
     await takeAll(connection, peer, watch);
   } catch (error) {
@@ -50,7 +62,7 @@ export async function serve(
   await connection.orGone(peer.settled());
   peer.left();
   await connection.end();
-  watch.stop();
+  watch?.stop();
 }
 
 const IDLE = "it was idle";
@@ -60,14 +72,13 @@ class IdleWatch {
   heard = false;
   readonly #connection: Connection;
   readonly #peer: Peer;
-  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #timer: ReturnType<typeof setInterval>;
   #unsent = 0;
   #patience: Patience | undefined;
 
-  constructor(connection: Connection, peer: Peer, idleMs: number | undefined) {
+  constructor(connection: Connection, peer: Peer, idleMs: number) {
     this.#connection = connection;
     this.#peer = peer;
-    if (idleMs === undefined) return;
     this.#timer = setInterval(() => {
       this.#patience?.end();
       if (this.#moved() || !peer.idle()) return;
@@ -97,11 +108,15 @@ class IdleWatch {
   }
 }
 
-async function takeAll(connection: Connection, peer: Peer, watch: IdleWatch): Promise<void> {
+async function takeAll(
+  connection: Connection,
+  peer: Peer,
+  watch: IdleWatch | undefined,
+): Promise<void> {
   for (let lines; (lines = await connection.read()) !== undefined;) {
     // Who cannot be answered any more is not listened to.
     if (connection.closed) return;
-    watch.heard = true;
+    if (watch !== undefined) watch.heard = true;
     const { told } = connection;
     peer.begin();
     for (let start = 0, end; start < lines.length; start = end + 1) {

@@ -37,6 +37,13 @@ export const MAX_OUTSTANDING_INDICES = 16_384;
 /** Connections that a node takes at a time. */
 export const MAX_CONNECTIONS = 1024;
 
+/** Descriptors that a listener gives back, and leaves free, when the process has none left. */
+export const DESCRIPTORS_ASIDE = 16;
+/** For how long it leaves them free, in milliseconds. */
+export const DESCRIPTORS_ASIDE_MS = 60_000;
+/** The least time between two such givings back, in milliseconds. */
+export const DESCRIPTORS_PAUSE_MS = 1000;
+
 /** How long a proxy lets a request wait for the server, in milliseconds. */
 export const SERVER_TIMEOUT_MS = 2000;
 /** How long a client lets a request wait for the proxy, in milliseconds. */
