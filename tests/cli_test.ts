@@ -2,7 +2,7 @@
  * The command line of the three programs, flag by flag.
  */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import type { ProgramName } from "../lib/cli/permissions.ts";
 import { Folder, look } from "./support/folder.ts";
@@ -17,7 +17,7 @@ import {
   startServer,
   startServerOn,
 } from "./support/program.ts";
-import { FakeServer, Wire } from "./support/wire.ts";
+import { FakeServer, NOBODY, Wire } from "./support/wire.ts";
 
 const PROGRAMS: ProgramName[] = ["server", "proxy", "client"];
 const COMMON = ["--quiet", "--trace[=text|all|json]", "--help", "--version"];
@@ -274,7 +274,8 @@ Deno.test("a node takes --max-connections and refuses one more", async () => {
 });
 
 Deno.test("a proxy takes --capacity, --eviction, --on-write and --server", async () => {
-  await using server = await startServer("--size", "7");
+  // The proxies are killed, and give nothing back.
+  await using server = await startServer("--size", "7", "--lease", "50");
   const address = server.address;
   const rows: [args: string[], requests: string[], held: string][] = [
     [[], ["OP=GET;IND=0,1,2,3,4;"], "1,2,3,4"],
@@ -364,7 +365,7 @@ async function startWith(server: FakeServer, args: string[]): Promise<RunningNod
 }
 
 Deno.test("a proxy takes --timeout, and logs that the server is away unless --quiet", async () => {
-  const away = await freeAddress();
+  const away = NOBODY;
   await using loud = await startProxy(away, "--timeout", "50");
   await using quiet = await startProxy(away, "--timeout", "50", "--quiet");
   for (const proxy of [loud, quiet]) {
@@ -372,9 +373,13 @@ Deno.test("a proxy takes --timeout, and logs that the server is away unless --qu
     proxy.signal("SIGTERM");
     assertEquals((await proxy.ended()).code, 0);
   }
-  const [cannot, ...end] = loud.logged;
-  assertMatch(cannot!, new RegExp(`^cannot reach the server at ${away}: `));
-  assertEquals(end, ["SIGTERM: it ends", "has ended"]);
+  // On a busy machine it may have had more than one reason.
+  const complaints = loud.logged.slice(0, -2);
+  assert(complaints.length > 0);
+  for (const complaint of complaints) {
+    assertMatch(complaint, new RegExp(`^cannot reach the server at ${away}: `));
+  }
+  assertEquals(loud.logged.slice(-2), ["SIGTERM: it ends", "has ended"]);
   assertEquals(quiet.stderr, "");
 });
 
@@ -393,18 +398,18 @@ Deno.test("a port in use is status 3 and one line with the address, --quiet or n
 });
 
 Deno.test("a client that nobody answers ends 3 with one line that names the address", async () => {
-  const away = await freeAddress();
+  const away = NOBODY;
   const nobody = await client(away, ["get", "1"]);
   assertEquals([nobody.code, nobody.stdout], [3, ""]);
   assertMatch(nobody.stderr, new RegExp(`^halfway-client: cannot reach ${away}: .*\n$`));
 
   await using silent = FakeServer.listen();
   for (const [args, stdin] of [[["get", "1"], ""], [[], "get 1\n"]] as const) {
-    const ran = await client(silent.address, ["--timeout", "100", ...args], stdin);
+    const ran = await client(silent.address, ["--timeout", "1500", ...args], stdin);
     assertEquals(ran, {
       code: 3,
       stdout: "",
-      stderr: `halfway-client: no answer from ${silent.address} in 100 ms\n`,
+      stderr: `halfway-client: no answer from ${silent.address} in 1500 ms\n`,
     });
   }
 });

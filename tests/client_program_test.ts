@@ -8,7 +8,7 @@ import { CacheProxy, TableServer } from "../mod.ts";
 import { Child, client, command, run } from "./support/program.ts";
 import { NOT_IN_MSG } from "./support/messages.ts";
 import { FakeServer } from "./support/wire.ts";
-import { within } from "./support/within.ts";
+import { HOUR_MS, within } from "./support/within.ts";
 
 /** A line that asks, and what is printed: text, or what it must match; then the status. */
 type Row = [args: string[], stdout: string | RegExp, code?: number];
@@ -24,7 +24,7 @@ async function play(proxy: string, rows: Row[]): Promise<void> {
 }
 
 Deno.test("a client's commands are answered in wire format, an error with status 1", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   await using proxy = await CacheProxy.listen({ port: 0, server: server.address });
   await play(proxy.address, [
     [["put", "7=4", "8=5"], "OP=PUT;IND=7,8;DATA=4,5;\n"],
@@ -47,7 +47,7 @@ Deno.test("a client's commands are answered in wire format, an error with status
 });
 
 Deno.test("a client's --format json prints one object per reply", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   await using proxy = await CacheProxy.listen({ port: 0, server: server.address });
   const rows: Row[] = [
     [["put", "7=4,8=5"], '{"op":"PUT","ind":[7,8],"data":[4,5]}\n'],
@@ -70,7 +70,7 @@ Deno.test("a client's --format json prints one object per reply", async () => {
       ["--format=json", "inf"],
       '{"op":"INF","ind":[0,1,2,3,4,5,6,7,8,9],"data":[0,0,0,0,0,0,0,0,0,0]}\n',
     ],
-    [["--format=json", "OP=SUB;"], '{"op":"SUB","data":[1000,10]}\n'],
+    [["--format=json", "OP=SUB;"], '{"op":"SUB","data":[3600000,10]}\n'],
     [["--format=json", "OP=SUB;DATA=0;"], '{"op":"SUB","data":[0]}\n'],
   ]);
 });
@@ -112,7 +112,7 @@ Deno.test("a client's help is its usage text, whether or not anybody listens", a
 });
 
 Deno.test("a client's --trace shows the messages on standard error, its replies apart", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   // What follows --trace is no value of it.
   for (
     const args of [["--trace", "get", "1"], ["get", "--trace=text", "1"], ["get 1", "--trace"]]
@@ -129,7 +129,7 @@ Deno.test("a client's --trace shows the messages on standard error, its replies 
 });
 
 Deno.test("a client sends piped lines as commands or as they are, and answers in order", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   const { address } = server;
   assertEquals(await client(address, [], "put 1=4\r\nOP=GET;IND=1;\nadd 1 1\nget 1"), {
     code: 0,
@@ -151,7 +151,7 @@ Deno.test("a client sends piped lines as commands or as they are, and answers in
 });
 
 Deno.test("a client answers 20,000 piped lines in order", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   const lines = Array.from({ length: 20_000 }, (_, i) => i);
   const { code, stdout } = await client(
     server.address,
@@ -177,7 +177,7 @@ Deno.test("a client pipelines: it sends the second line before the first is answ
 });
 
 Deno.test("a client prints a piped reply when it comes, not when its input ends", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   const { address } = server;
   await using child = new Child([...command("client", { proxy: address }), "--proxy", address]);
   await child.writeMore("get 1\n");

@@ -23,12 +23,12 @@ import {
   say,
   shown,
 } from "./support/both_ends.ts";
-import { later, StoppedClocks } from "./support/coherence.ts";
+import { HOUR_MS, later, StoppedClocks } from "./support/coherence.ts";
 import { FakeServer } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
 /** The term of {@linkcode GRANT}, and how long a proxy uses it. */
-const TERM_MS = 60_000, USED_MS = 58_800;
+const TERM_MS = HOUR_MS, USED_MS = 3_528_000;
 /** What a server says that does not know SUB. */
 const UNKNOWN = 'OP=ERR;DATA=400;MSG=unknown operation: "SUB";';
 
@@ -123,7 +123,7 @@ Deno.test("rule 6, a part-hit whose connection is lost is not joined from two co
 Deno.test("rule 7, SUB is the first message on every connection: a request that waits for one comes behind it", async () => {
   await using server = FakeServer.listen();
   const log = new Log();
-  const connecting = CoherentCache.connect(server.address, { log: log.log });
+  const connecting = CoherentCache.connect(server.address, { log: log.log, timeoutMs: HOUR_MS });
   const first = await server.accept();
   await hear(first, "OP=SUB;");
   await say(first, GRANT);
@@ -207,10 +207,10 @@ Deno.test("rule 7, Lease.left is by the clock that has gone farther", () => {
 });
 
 Deno.test("rule 7, one SUB at a time is outstanding, and the next follows the grant", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=300,10;", timeoutMs: 400 });
+  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=1200,10;", timeoutMs: 1600 });
   const { upstream } = ends, a = await ends.client();
   await hear(upstream, "OP=SUB;");
-  await say(upstream, "OP=SUB;DATA=300,10;");
+  await say(upstream, "OP=SUB;DATA=1200,10;");
   await hear(upstream, "OP=SUB;");
   // It has no answer. Several thirds of the term later no other has been sent.
   await say(a, "OP=GET;IND=1;");
@@ -241,7 +241,7 @@ Deno.test("rule 7, the first reply answers SUB: an ERR that is no 400 means that
 
 Deno.test("rule 8, a lapse ends nothing and drops nothing: requests are forwarded until the next grant", async () => {
   using clocks = new StoppedClocks();
-  const termMs = 150, grant = `OP=SUB;DATA=${termMs},10;`;
+  const termMs = 3000, grant = `OP=SUB;DATA=${termMs},10;`;
   await using ends = await BothEnds.start({ grant });
   const { upstream } = ends, a = await ends.client(), b = await ends.client();
   await ends.hold(a, 1, 2);
@@ -283,7 +283,7 @@ Deno.test("rule 8, everything is dropped when the connection ends", async () => 
 });
 
 Deno.test("rule 8, a connection on which SUB stays unanswered is given up", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=60,10;", timeoutMs: 300 });
+  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=60,10;", timeoutMs: 1000 });
   await hear(ends.upstream, "OP=SUB;");
   await ends.log.next("it does not answer");
   assertEquals(await ends.upstream.rest(), "");
@@ -296,7 +296,7 @@ Deno.test("rule 8, a connection on which SUB stays unanswered is given up", asyn
 });
 
 Deno.test("rule 8, a connection on which SUB stays unanswered is not given up before four terms", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=1500,10;", timeoutMs: 100 });
+  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;", timeoutMs: 1000 });
   const { upstream } = ends, a = await ends.client();
   await hear(upstream, "OP=SUB;");
   // The deadline of a request that was sent after it has passed.
@@ -377,7 +377,7 @@ Deno.test("rule 9, nothing is put in while a write is under way: the first of tw
 });
 
 Deno.test("rule 9, the proxy's own 504 is not an answer: the write is under way still", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 300 });
+  await using ends = await BothEnds.start({ timeoutMs: 1000 });
   const { upstream } = ends, a = await ends.client(), b = await ends.client();
   const c = await ends.client();
   await say(a, "OP=GET;IND=1;");
@@ -458,7 +458,7 @@ Deno.test("rule 10, the lease is given back before the proxy closes", async () =
 Deno.test("rule 10, a lease that was asked for and not granted yet is given back too", async () => {
   await using server = FakeServer.listen();
   const log = new Log();
-  const connecting = CoherentCache.connect(server.address, { log: log.log });
+  const connecting = CoherentCache.connect(server.address, { log: log.log, timeoutMs: HOUR_MS });
   const first = await server.accept();
   await hear(first, "OP=SUB;");
   await say(first, GRANT);
@@ -482,7 +482,7 @@ Deno.test("rule 10, a lease that was asked for and not granted yet is given back
 Deno.test("rule 10, a cache that closes does not take the refusal of its SUB for another's answer", async () => {
   await using server = FakeServer.listen();
   const log = new Log();
-  const connecting = CoherentCache.connect(server.address, { log: log.log });
+  const connecting = CoherentCache.connect(server.address, { log: log.log, timeoutMs: HOUR_MS });
   const first = await server.accept();
   await hear(first, "OP=SUB;");
   await say(first, UNKNOWN);
@@ -534,7 +534,7 @@ Deno.test("rule 10, from the moment the lease is given back nothing is answered 
 });
 
 Deno.test("rule 10, from the moment the lease is given back no SUB is sent", async () => {
-  await using ends = await CacheAndServer.start({ grant: "OP=SUB;DATA=600,10;", timeoutMs: 600 });
+  await using ends = await CacheAndServer.start({ grant: "OP=SUB;DATA=3000,10;", timeoutMs: 1500 });
   const { upstream, cache } = ends;
   // Its deadline comes after the time for the next SUB.
   const read = later(assertRejects(() => cache.get([1]), TableError));
@@ -587,7 +587,7 @@ Deno.test("order, what follows a part-hit on its connection waits for it", async
 });
 
 Deno.test("order, only the server's answer frees a place: the proxy's own 503 does not", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 500 });
+  await using ends = await BothEnds.start({ timeoutMs: 2000 });
   const { upstream } = ends, a = await ends.client();
   const gets = Array<string>(1024).fill("OP=GET;IND=1;");
   await say(a, ...gets, "OP=GET;IND=2;");

@@ -109,7 +109,7 @@ Deno.test("rule 3, every other session is asked: also the one by which the write
 });
 
 Deno.test("rule 3, a session is waited for until its lease as it stood when INV was sent: renewals do not prolong it", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 100 });
+  await using played = await PlayedServer.start({ leaseMs: 1000 });
   const p = await played.proxy(), w = await played.client();
   await played.hold(p, 0);
   await say(w, "OP=PUT;IND=0;DATA=5;");
@@ -257,7 +257,7 @@ Deno.test("rule 4, a session with more than 1 MiB unsent, that takes nothing of 
 });
 
 Deno.test("rule 4, a session whose lease has been over for ten terms is closed", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 20 });
+  await using played = await PlayedServer.start({ leaseMs: 100 });
   const p = await played.proxy();
   await played.hold(p, 0);
   assertEquals(await p.rest(), "");
@@ -370,7 +370,7 @@ Deno.test("restart, an orderly end grants nothing more, sends every session INV 
 });
 
 Deno.test("restart, an orderly end waits for a silent session until its lease is over", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 200 });
+  await using played = await PlayedServer.start({ leaseMs: 1000 });
   const p = await played.proxy();
   await played.hold(p, 0);
   const closing = played.server.close();
@@ -429,7 +429,7 @@ Deno.test("what shares neither an index nor a connection with a delayed write go
 });
 
 Deno.test("a holder that never answers delays a write until its lease is over", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 200 });
+  await using played = await PlayedServer.start({ leaseMs: 1000 });
   const p = await played.proxy(), w = await played.client();
   await played.hold(p, 0);
   await say(w, "OP=PUT;IND=0;DATA=5;");

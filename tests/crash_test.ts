@@ -8,6 +8,7 @@ import { Folder } from "./support/folder.ts";
 import { Random, runHistory } from "./support/history.ts";
 import { checkHistory, type Recorded } from "./support/linearizability.ts";
 import { startServerOn } from "./support/program.ts";
+import { listenAgain } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
 const SIZE = 10;
@@ -51,7 +52,7 @@ for (let done = 0, seed = firstSeed; done < rounds; done += ROUNDS_A_HISTORY, se
       await new Promise((resolve) => setTimeout(resolve, random.below(MAX_DELAY_MS)));
       server.signal("SIGKILL");
       await server.ended();
-      server = await startServerOn(folder.path(), ...args, "--port", port);
+      server = await listenAgain(() => startServerOn(folder.path(), ...args, "--port", port));
       assertEquals(server.address, address);
       await readAll();
     };

@@ -11,7 +11,7 @@ import { BothEnds, hear, Log, say } from "./support/both_ends.ts";
 import { PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { portOf, Told } from "./support/told.ts";
 import { Wire } from "./support/wire.ts";
-import { within } from "./support/within.ts";
+import { HOUR_MS, within } from "./support/within.ts";
 
 /** The event without what says whose connection it was. */
 function bare(event: NodeEvent): Record<string, unknown> {
@@ -55,8 +55,8 @@ Deno.test("events: a proxy tells hits, misses, part-hits, evictions and invalida
     `
                 proxy  connected to server :SSSSS, from :UUUUU
                 proxy → server  OP=SUB;
-                proxy ← server  OP=SUB;DATA=60000,10;
-                proxy  lease granted for 60000 ms
+                proxy ← server  OP=SUB;DATA=3600000,10;
+                proxy  lease granted for 3600000 ms
                 proxy  client :CCCCC connected
                 proxy  client :DDDDD connected
 client :CCCCC → proxy           OP=GET;IND=1,8;
@@ -137,7 +137,7 @@ Deno.test("events: a proxy tells why it asks for what it holds: in-flight, dropp
   await hear(upstream, "OP=INV;IND=7;", "OP=GET;IND=7,2;");
   await say(upstream, "OP=GET;IND=7,2;DATA=1,0;");
   await hear(other, "OP=GET;IND=7,2;DATA=1,0;");
-  clocks.pass(60_000);
+  clocks.pass(HOUR_MS);
   await say(client, "OP=GET;IND=7;", "OP=GET;IND=7;");
   await hear(upstream, "OP=GET;IND=7;", "OP=GET;IND=7;");
   await say(upstream, "OP=GET;IND=7;DATA=1;", "OP=GET;IND=7;DATA=1;");

@@ -6,17 +6,10 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { ProgramName } from "../lib/cli/permissions.ts";
 import { startHint } from "../lib/cli/program_command.ts";
 import { client, DENO, run, startProxy, Task } from "./support/program.ts";
-import { FakeServer, Wire } from "./support/wire.ts";
-
-/** An address of loopback where nobody listens. */
-async function freeAddress(): Promise<string> {
-  await using fake = FakeServer.listen();
-  return fake.address;
-}
+import { NOBODY, Wire } from "./support/wire.ts";
 
 Deno.test("a client whom nobody answers says which proxy to start", async () => {
-  const address = await freeAddress();
-  const port = address.split(":")[1]!;
+  const address = NOBODY, port = address.split(":")[1]!;
   const { code, stderr } = await client(address, ["get", "1"]);
   assertEquals(code, 3);
   const hint = `start a proxy first: ${DENO} task proxy --port ${port}`;
@@ -24,9 +17,8 @@ Deno.test("a client whom nobody answers says which proxy to start", async () => 
 });
 
 Deno.test("a proxy whose server is away says which one to start", async () => {
-  const address = await freeAddress();
-  const port = address.split(":")[1]!;
-  await using proxy = await startProxy(address);
+  const address = NOBODY, port = address.split(":")[1]!;
+  await using proxy = await startProxy(address, "--timeout", "1000");
   await proxy.until(() => proxy.stderr.endsWith("\n"), "the line about the server");
   const hint = `start a server first: ${DENO} task server --port ${port}`;
   assertMatch(

@@ -12,8 +12,8 @@ import {
   UnreachableError,
 } from "../mod.ts";
 import { CacheAndServer, hear, Log, say } from "./support/both_ends.ts";
-import { FakeServer } from "./support/wire.ts";
-import { within } from "./support/within.ts";
+import { FakeServer, NOBODY } from "./support/wire.ts";
+import { HOUR_MS, within } from "./support/within.ts";
 
 /** The code of the error that a call has to fail with. */
 async function codeOf(call: Promise<unknown>): Promise<number> {
@@ -21,7 +21,7 @@ async function codeOf(call: Promise<unknown>): Promise<number> {
 }
 
 Deno.test("library: three nodes in one process", async () => {
-  await using server = await TableServer.listen({ port: 0 });
+  await using server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS });
   await using proxy = await CacheProxy.listen({ port: 0, server: server.address });
   await using client = await TableClient.connect(proxy.address);
   await client.put([[7, 4], [8, 5]]);
@@ -93,7 +93,7 @@ Deno.test("library: an error has a name, a code and a sentence", async () => {
 
 Deno.test("coherent cache: a hit costs no message", async () => {
   const messages: string[] = [];
-  await using server = await TableServer.listen({ port: 0, init: [5, 6] });
+  await using server = await TableServer.listen({ port: 0, init: [5, 6], leaseMs: HOUR_MS });
   await using cache = await CoherentCache.connect(server.address, {
     events: (event) => {
       if (event.type === "message") messages.push(event.line);
@@ -126,8 +126,8 @@ Deno.test("coherent cache: calls that are not awaited are concurrent", async () 
 });
 
 Deno.test("coherent cache: thousands of calls at once are all answered", async () => {
-  await using server = await TableServer.listen({ port: 0, size: 100 });
-  await using cache = await CoherentCache.connect(server.address);
+  await using server = await TableServer.listen({ port: 0, size: 100, leaseMs: HOUR_MS });
+  await using cache = await CoherentCache.connect(server.address, { timeoutMs: HOUR_MS });
   const writes = Array.from({ length: 3000 }, (_, i) => cache.put([[i % 100, i]]));
   await within(Promise.all(writes), "all writes");
   const reads = Array.from({ length: 3000 }, (_, i) => cache.get([i % 100, (i * 7) % 100]));
@@ -175,7 +175,7 @@ Deno.test("library: what a call has returned is the caller's to change", async (
 Deno.test("coherent cache: closed, its calls fail with 503, at once", async () => {
   await using server = await TableServer.listen({ port: 0 });
   // With this deadline a call that waited for it would outlast the test.
-  await using cache = await CoherentCache.connect(server.address, { timeoutMs: 600_000 });
+  await using cache = await CoherentCache.connect(server.address, { timeoutMs: HOUR_MS });
   await cache.put([[1, 1]]);
   await cache.close();
   assertEquals(await codeOf(cache.get([1])), 503);
@@ -195,14 +195,12 @@ Deno.test("coherent cache: what is on its way when it is closed is answered", as
 });
 
 Deno.test("coherent cache: without a server it is there, and connects when there is one", async () => {
-  await using nobody = FakeServer.listen();
-  nobody.stopListening();
   const log = new Log();
-  await using cache = await CoherentCache.connect(nobody.address, {
+  await using cache = await CoherentCache.connect(NOBODY, {
     timeoutMs: 50,
     log: log.log,
   });
-  await log.next(`cannot reach the server at ${nobody.address}`);
+  await log.next(`cannot reach the server at ${NOBODY}`);
   assertEquals(await cache.info(), { entries: [], state: "no server" });
   assertEquals(await codeOf(cache.get([1])), 503);
 });
@@ -214,7 +212,7 @@ Deno.test("coherent cache: a server that goes is said once, and so is its return
   for (let i = 0; i < 2; i++) {
     const upstream = await server.accept();
     await hear(upstream, "OP=SUB;");
-    if (i === 1) await say(upstream, "OP=SUB;DATA=60000,10;");
+    if (i === 1) await say(upstream, "OP=SUB;DATA=3600000,10;");
     if (i === 1) await log.next("is there again");
     upstream.close();
   }
@@ -394,10 +392,8 @@ async function unreachable(call: Promise<unknown>, address: string): Promise<str
 }
 
 Deno.test("client: with nobody listening it cannot be made", async () => {
-  await using nobody = FakeServer.listen();
-  nobody.stopListening();
-  const message = await unreachable(TableClient.connect(nobody.address), nobody.address);
-  assertMatch(message, /^cannot reach 127\.0\.0\.1:\d+: .+/);
+  const message = await unreachable(TableClient.connect(NOBODY), NOBODY);
+  assertMatch(message, /^cannot reach 127\.0\.0\.1:1: .+/);
 });
 
 Deno.test("client: its calls are pipelined, and answered in order", async () => {
@@ -499,11 +495,11 @@ Deno.test("client: what was answered before the connection was lost stays answer
 });
 
 Deno.test("client: without an answer in time a call fails, and a late one is not another's", async () => {
-  await using all = await clientAndNode(250);
+  await using all = await clientAndNode(1500);
   const { client, node, wire } = all;
   const late = client.get([1]);
   await hear(wire, "OP=GET;IND=1;");
-  assertEquals(await unreachable(late, node.address), `no answer from ${node.address} in 250 ms`);
+  assertEquals(await unreachable(late, node.address), `no answer from ${node.address} in 1500 ms`);
   const next = client.get([2]);
   await hear(wire, "OP=GET;IND=2;");
   await say(wire, "OP=GET;IND=1;DATA=1;", "OP=GET;IND=2;DATA=2;");

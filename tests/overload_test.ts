@@ -189,7 +189,7 @@ Deno.test("overload: a gigabyte without a newline is refused at the limit, and r
 });
 
 Deno.test("overload: a session that does not read is closed, and the others are served", async () => {
-  await using server = await startServer("--size", "2000");
+  await using server = await startServer("--size", "2000", "--lease", "1000");
   await using other = await Wire.connect(server.address);
   // What it asks for in a quarter of a second, in pieces that are not joined yet, or 32 MiB of it;
   // and what is collected late.
@@ -218,7 +218,7 @@ Deno.test("overload: a proxy whose server never answers reads its clients no fur
   const starting = startProxy(server.address, "--timeout", "60000", "--capacity", "5");
   const upstream = await server.accept();
   await hear(upstream, "OP=SUB;");
-  await say(upstream, "OP=SUB;DATA=60000,2000;");
+  await say(upstream, "OP=SUB;DATA=3600000,2000;");
   await using proxy = await starting;
   await using other = await Wire.connect(proxy.address);
   await say(other, GET);
@@ -237,7 +237,8 @@ Deno.test("overload: a proxy whose server never answers reads its clients no fur
   });
 });
 
-const IDLE_MS = 60;
+/** Longer than a busy machine keeps a test from a connection that it has just made. */
+const IDLE_MS = 400;
 
 Deno.test("idle: a connection that says nothing stays, and is served when it speaks", async () => {
   await using server = await startServer();
@@ -253,7 +254,7 @@ Deno.test("idle: a connection that says nothing stays, and is served when it spe
 
 /** Proves that the idle timeout has passed, more than once: another's connection is closed by it. */
 async function idleTimesPass(address: string): Promise<void> {
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 2; i++) {
     await using silent = await Wire.connect(address);
     assertEquals(await silent.rest(), "");
   }
@@ -265,34 +266,48 @@ Deno.test("idle: with --idle-timeout one that says nothing, or no whole line, is
   for (const { address } of [server, proxy]) {
     await using silent = await Wire.connect(address);
     assertEquals(await silent.rest(), "");
-    await using slow = await Wire.connect(address);
-    await say(slow, GET);
-    await hear(slow, GOT);
+    await using slow = await served(address);
     const letters = (async () => {
-      for (const letter of "x".repeat(100_000)) {
-        await slow.send(letter);
+      while (true) {
+        await slow.send("x");
         await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 4));
       }
     })().catch(() => {});
     assertEquals(await slow.rest(), "");
     slow.close();
     await within(letters, "the letters to end");
-    assertEquals(server.stderr, "");
+    for (const line of server.logged) assertMatch(line, /: \d+ bytes came and no newline$/);
   }
 });
 
 Deno.test("idle: one that speaks is not idle", async () => {
   await using server = await TableServer.listen({ port: 0, idleTimeoutMs: IDLE_MS });
-  await using speaker = await Wire.connect(server.address);
-  let silentClosed = false;
-  const others = idleTimesPass(server.address).then(() => silentClosed = true);
-  while (!silentClosed) {
-    await say(speaker, GET);
-    await hear(speaker, GOT);
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 10));
+  // Where the machine lets it be silent for so long, it is rightly closed, and another speaks.
+  while (await spokeInTime(server.address) === "too late");
+});
+
+/** Speaks while others are found idle; whether it did so often enough not to be. */
+async function spokeInTime(address: string): Promise<"in time" | "too late"> {
+  await using speaker = await Wire.connect(address);
+  let silentClosed = false, longestMs = 0, spoke = performance.now();
+  const others = idleTimesPass(address).then(() => silentClosed = true);
+  try {
+    while (!silentClosed) {
+      await say(speaker, GET);
+      await hear(speaker, GOT);
+      longestMs = Math.max(longestMs, performance.now() - spoke);
+      spoke = performance.now();
+      await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 10));
+    }
+  } catch (error) {
+    longestMs = Math.max(longestMs, performance.now() - spoke);
+    if (longestMs < IDLE_MS) throw error;
+    await others;
+    return "too late";
   }
   await others;
-});
+  return "in time";
+}
 
 Deno.test("idle: one that does not read its replies is closed", async () => {
   await using server = await TableServer.listen({ port: 0, size: 1000, idleTimeoutMs: IDLE_MS });
@@ -313,8 +328,9 @@ Deno.test("idle: a session with a running lease is not idle, and one whose lease
 
 Deno.test("idle: one that waits for an answer is not idle, at a server", async () => {
   await using played = await PlayedServer.start({ idleTimeoutMs: IDLE_MS });
-  const p = await played.proxy(), w = await Wire.connect(played.server.address);
+  const p = await played.proxy();
   await played.hold(p, 0);
+  await using w = await Wire.connect(played.server.address);
   await say(w, "OP=PUT;IND=0;DATA=5;");
   const written = new Owed(w);
   await hear(p, "OP=INV;IND=0;");
@@ -324,7 +340,6 @@ Deno.test("idle: one that waits for an answer is not idle, at a server", async (
   await written.hear("OP=PUT;IND=0;DATA=5;");
   // And then it is.
   assertEquals(await w.rest(), "");
-  w.close();
 });
 
 Deno.test("idle: one that waits for an answer is not idle, at a proxy", async () => {
@@ -337,7 +352,7 @@ Deno.test("idle: one that waits for an answer is not idle, at a proxy", async ()
   });
   const upstream = await server.accept();
   await hear(upstream, "OP=SUB;");
-  await say(upstream, "OP=SUB;DATA=60000,10;");
+  await say(upstream, "OP=SUB;DATA=3600000,10;");
   const proxy = await within(starting, "the proxy to listen");
   await using client = await Wire.connect(proxy.address);
   await say(client, "OP=PUT;IND=0;DATA=5;");
@@ -356,10 +371,16 @@ Deno.test("idle: one that waits for an answer is not idle, at a proxy", async ()
 
 Deno.test("overload: a proxy that is told much in one step is not taken for a deaf one", async () => {
   await using server = await TableServer.listen({ port: 0, size: 2000, leaseMs: 500 });
-  await using proxy = await CacheProxy.listen({ port: 0, server: server.address, capacity: 1 });
+  await using proxy = await CacheProxy.listen({
+    port: 0,
+    server: server.address,
+    capacity: 1,
+    timeoutMs: HOUR_MS,
+  });
+  const patient = { timeoutMs: HOUR_MS };
   const ind = Array.from({ length: 1024 }, (_, index) => index);
   const long = (index: number) => [index, Number.MAX_SAFE_INTEGER - index] as const;
-  await using writer = await TableClient.connect(server.address);
+  await using writer = await TableClient.connect(server.address, patient);
   await writer.put(ind.map(long));
   // While this one is silent, all that the proxy's clients ask waits, and is answered in one step.
   await using silent = await Wire.connect(server.address);
@@ -367,7 +388,7 @@ Deno.test("overload: a proxy that is told much in one step is not taken for a de
   await hear(silent, "OP=SUB;DATA=500,2000;");
   await silent.line();
   const clients = await Promise.all(
-    Array.from({ length: 20 }, () => TableClient.connect(proxy.address)),
+    Array.from({ length: 20 }, () => TableClient.connect(proxy.address, patient)),
   );
   const waiting = writer.put([[0, 1]]);
   const asked = clients.flatMap((client) => [
@@ -380,8 +401,9 @@ Deno.test("overload: a proxy that is told much in one step is not taken for a de
 
 Deno.test("overload: proxies that come and go leave no more behind than one", async () => {
   await using server = await startServer("--size", "1000000", "--lease", "3600000");
-  await inBounds(server, 60, async () => {
-    for (let round = 0; round < 1000; round++) {
+  // What 2,000 hold would be 250 MiB; what one has held is collected late.
+  await inBounds(server, 125, async () => {
+    for (let round = 0; round < 2000; round++) {
       await using wire = await Wire.connect(server.address);
       await say(wire, "OP=SUB;", `OP=GET;IND=${round};`);
       await hear(wire, "OP=SUB;DATA=3600000,1000000;", `OP=GET;IND=${round};DATA=0;`);

@@ -7,6 +7,7 @@ import { TableServer } from "../mod.ts";
 import { Child, command, PICKED } from "./support/program.ts";
 import { HAS_TERMINAL, Terminal } from "./support/terminal.ts";
 import { FakeServer, type Wire } from "./support/wire.ts";
+import { HOUR_MS } from "./support/within.ts";
 
 const PROMPT = "halfway> ";
 
@@ -16,7 +17,9 @@ function test(name: string, body: () => Promise<void>): void {
 
 /** A client at its prompt, before a node. */
 async function atPrompt(node: string, ...args: string[]): Promise<Terminal> {
-  const client = new Terminal([...command("client", { proxy: node }), "--proxy", node, ...args]);
+  const patient = args.includes("--timeout") ? [] : ["--timeout", `${HOUR_MS}`];
+  const all = ["--proxy", node, ...patient, ...args];
+  const client = new Terminal([...command("client", { proxy: node }), ...all]);
   await client.shows(PROMPT);
   return client;
 }
@@ -187,9 +190,9 @@ test("a lost connection is said at once, and ends it with 3", async () => {
 
 test("a reply that does not come in time is said, and ends it with 3", async () => {
   await using node = FakeServer.listen();
-  await using client = await atPrompt(node.address, "--timeout", "100");
+  await using client = await atPrompt(node.address, "--timeout", "1500");
   await client.type("get 1\rget 2\r");
-  await client.shows(`\nhalfway-client: no answer from ${node.address} in 100 ms\n`);
+  await client.shows(`\nhalfway-client: no answer from ${node.address} in 1500 ms\n`);
   assertEquals(await client.ended(), [3, true]);
   assertEquals(client.screen.includes("get 2"), false);
 });

@@ -8,8 +8,8 @@ import {
 } from "../mod.ts";
 import * as limits from "../lib/protocol/limits.ts";
 import { ERROR_CODES } from "../lib/protocol/message.ts";
-import { FakeServer, Wire } from "./support/wire.ts";
-import { within } from "./support/within.ts";
+import { FakeServer, NOBODY, Wire } from "./support/wire.ts";
+import { HOUR_MS, within } from "./support/within.ts";
 
 const DOCUMENT = "PROTOCOL.md";
 const lines = (await Deno.readTextFile(new URL(`../${DOCUMENT}`, import.meta.url))).split("\n");
@@ -108,14 +108,14 @@ class Play implements AsyncDisposable {
 
   /** Makes the nodes that the steps name. */
   async begin(steps: Step[]): Promise<void> {
+    const throughProxy = steps.some((step) => step.left === "P" || step.right === "P");
     const playsServer = steps.some((step) => step.left === "P");
     const maxConnections = this.#number("max-connections");
     if (playsServer) {
       this.#fake = this.#stack.use(FakeServer.listen());
       this.#server = this.#fake.address;
     } else if (this.#options.get("server") === "away") {
-      await using nobody = FakeServer.listen();
-      this.#server = nobody.address;
+      this.#server = NOBODY;
     } else {
       const init = this.#options.get("init")?.split(",").map(Number);
       const options: TableServerOptions = { port: 0 };
@@ -123,12 +123,13 @@ class Play implements AsyncDisposable {
       if (size !== undefined) options.size = size;
       if (init !== undefined) options.init = init;
       if (maxConnections !== undefined) options.maxConnections = maxConnections;
-      const leaseMs = this.#number("lease");
+      // What a proxy of ours holds is not to depend on how busy the machine is.
+      const leaseMs = this.#number("lease") ?? (throughProxy ? HOUR_MS : undefined);
       if (leaseMs !== undefined) options.leaseMs = leaseMs;
       this.#server = this.#stack.use(await TableServer.listen(options)).address;
     }
-    if (!steps.some((step) => step.left === "P" || step.right === "P")) return;
-    const options: CacheProxyOptions = { port: 0, server: this.#server };
+    if (!throughProxy) return;
+    const options: CacheProxyOptions = { port: 0, server: this.#server, timeoutMs: HOUR_MS };
     const capacity = this.#number("capacity"), timeoutMs = this.#number("timeout");
     if (capacity !== undefined) options.capacity = capacity;
     if (timeoutMs !== undefined) options.timeoutMs = timeoutMs;

@@ -262,7 +262,7 @@ Deno.test("proxy: CLR empties it, before it is sent", async () => {
 
 Deno.test("proxy: the capacity is half of the table, rounded up, where none is given", async () => {
   for (const [size, capacity] of [[1, 1], [2, 1], [3, 2], [7, 4], [10, 5]] as const) {
-    await using ends = await BothEnds.start({ grant: `OP=SUB;DATA=60000,${size};` });
+    await using ends = await BothEnds.start({ grant: `OP=SUB;DATA=3600000,${size};` });
     const client = await ends.client();
     const all = Array.from({ length: size }, (_, index) => index);
     await ends.hold(client, ...all);
@@ -273,7 +273,7 @@ Deno.test("proxy: the capacity is half of the table, rounded up, where none is g
 });
 
 Deno.test("proxy: a capacity that is given stands, whatever the table's size", async () => {
-  await using ends = await BothEnds.start({ capacity: 2, grant: "OP=SUB;DATA=60000,7;" });
+  await using ends = await BothEnds.start({ capacity: 2, grant: "OP=SUB;DATA=3600000,7;" });
   const client = await ends.client();
   await ends.hold(client, 4, 5, 6);
   assertEquals(await held(client), "5=105 6=106");
@@ -285,7 +285,7 @@ Deno.test("proxy: after a reconnect the size of the table that is there now hold
   const client = await ends.client();
   await ends.lose();
   await say(client, "OP=GET;IND=3;"); // answered, so SUB's answer has been handled too
-  await ends.greet("OP=SUB;DATA=60000,4;");
+  await ends.greet("OP=SUB;DATA=3600000,4;");
   await hear(ends.upstream, "OP=GET;IND=3;");
   await say(ends.upstream, "OP=GET;IND=3;DATA=3;");
   await hear(client, "OP=GET;IND=3;DATA=3;");
@@ -338,10 +338,10 @@ Deno.test("proxy: INF shows what it holds, the oldest first, and how the lease s
   const client = await ends.client();
   await say(client, "OP=INF;");
   const empty = await client.line();
-  assertMatch(empty, /^OP=INF;MSG=lease \d{5} ms;$/);
+  assertMatch(empty, /^OP=INF;MSG=lease \d{7} ms;$/);
   await ends.hold(client, 8, 1);
   await say(client, "OP=INF;");
-  assertMatch(await client.line(), /^OP=INF;IND=8,1;DATA=108,101;MSG=lease \d{5} ms;$/);
+  assertMatch(await client.line(), /^OP=INF;IND=8,1;DATA=108,101;MSG=lease \d{7} ms;$/);
   await ends.lose();
   await ends.greet(""); // connected, and SUB not answered
   await say(client, "OP=GET;IND=1;"); // it is: what is asked comes behind SUB

@@ -14,15 +14,13 @@ import {
   readInLane,
   say,
 } from "./support/both_ends.ts";
-import { FakeServer, Wire } from "./support/wire.ts";
-import { within } from "./support/within.ts";
+import { FakeServer, listenAgain, NOBODY, Wire } from "./support/wire.ts";
+import { HOUR_MS, within } from "./support/within.ts";
 
 // The server is away.
 
 Deno.test("failures: with nobody at the server's address a request gets 503 at its deadline", async () => {
-  await using nobody = FakeServer.listen();
-  nobody.stopListening();
-  await using proxy = await CacheProxy.listen({ port: 0, server: nobody.address, timeoutMs: 250 });
+  await using proxy = await CacheProxy.listen({ port: 0, server: NOBODY, timeoutMs: 1000 });
   await using client = await Wire.connect(proxy.address);
   await say(client, "OP=INF;");
   await hear(client, "OP=INF;MSG=no server;");
@@ -37,7 +35,7 @@ Deno.test("failures: with nobody at the server's address a request gets 503 at i
 
 Deno.test("failures: what is asked while the server is away is answered when it comes in time", async () => {
   await using server = FakeServer.listen();
-  const starting = CacheProxy.listen({ port: 0, server: server.address });
+  const starting = CacheProxy.listen({ port: 0, server: server.address, timeoutMs: HOUR_MS });
   (await server.accept()).close(); // the proxy starts all the same
   await using proxy = await within(starting, "the proxy to listen");
   await using client = await Wire.connect(proxy.address);
@@ -51,7 +49,7 @@ Deno.test("failures: what is asked while the server is away is answered when it 
 
 Deno.test("failures: what was not sent before its deadline never is", async () => {
   await using before = FakeServer.listen();
-  const starting = CacheProxy.listen({ port: 0, server: before.address, timeoutMs: 250 });
+  const starting = CacheProxy.listen({ port: 0, server: before.address, timeoutMs: 1000 });
   (await before.accept()).close();
   before.stopListening();
   await using proxy = await within(starting, "the proxy to listen");
@@ -61,7 +59,8 @@ Deno.test("failures: what was not sent before its deadline never is", async () =
   await hearErrors(client, 503);
   await say(client, "OP=PUT;IND=1;DATA=3;", "OP=GET;IND=1;");
   await hearErrors(client, 503, 503);
-  await using server = FakeServer.listen(Number(before.address.split(":")[1]));
+  const port = Number(before.address.split(":")[1]);
+  await using server = await listenAgain(() => FakeServer.listen(port));
   await using upstream = await server.accept();
   await hear(upstream, "OP=SUB;");
   await say(upstream, GRANT, "OP=INV;");
@@ -71,7 +70,7 @@ Deno.test("failures: what was not sent before its deadline never is", async () =
 // The server is silent.
 
 Deno.test("failures: no answer before the deadline is 503 for a read and 504 for a write", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 250 });
+  await using ends = await BothEnds.start({ timeoutMs: 1000 });
   const client = await ends.client();
   await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=ADD;IND=1,2;", "OP=CLR;");
   await hear(ends.upstream, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=GET;IND=1,2;", "OP=CLR;");
@@ -82,7 +81,7 @@ Deno.test("failures: no answer before the deadline is 503 for a read and 504 for
 });
 
 Deno.test("failures: a late answer is taken for its own request, and those behind are not shifted", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 250 });
+  await using ends = await BothEnds.start({ timeoutMs: 1000 });
   const a = await ends.client(), b = await ends.client();
   await say(a, "OP=GET;IND=1;", "OP=PUT;IND=2;DATA=2;");
   await hear(ends.upstream, "OP=GET;IND=1;", "OP=PUT;IND=2;DATA=2;");
@@ -97,7 +96,7 @@ Deno.test("failures: a late answer is taken for its own request, and those behin
 });
 
 Deno.test("failures: what waited behind a part-hit that got no answer runs then", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 250 });
+  await using ends = await BothEnds.start({ timeoutMs: 1000 });
   const client = await ends.client();
   await ends.hold(client, 1);
   await say(client, "OP=GET;IND=1,2;", "OP=GET;IND=1;", "OP=GET;IND=3;");
@@ -114,7 +113,7 @@ Deno.test("failures: what waited behind a part-hit that got no answer runs then"
 // The connection to the server is lost.
 
 Deno.test("failures: a lost connection is 503 for a read and 504 for a write, at once", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 600_000 });
+  await using ends = await BothEnds.start({ timeoutMs: HOUR_MS });
   const a = await ends.client(), b = await ends.client();
   await ends.hold(a, 5);
   await say(b, "OP=GET;IND=5,6;", "OP=CLR;");
@@ -175,7 +174,7 @@ Deno.test("failures: a write under way on a lost connection does not keep its en
 });
 
 Deno.test("failures: nor does one that got 504 before the connection was lost", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 250 });
+  await using ends = await BothEnds.start({ timeoutMs: 1000 });
   const client = await ends.client();
   await say(client, "OP=PUT;IND=1;DATA=2;", "OP=CLR;");
   await hear(ends.upstream, "OP=PUT;IND=1;DATA=2;", "OP=CLR;");
@@ -334,7 +333,7 @@ for (const [reason, first, second, [afterFirst, afterBoth]] of pairs) {
 }
 
 Deno.test("failures: after the proxy's own 504 a write is under way until the server answers it", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 250 });
+  await using ends = await BothEnds.start({ timeoutMs: 1000 });
   const a = await ends.client(), b = await ends.client();
   await say(b, "OP=GET;IND=1,2;");
   await hear(ends.upstream, "OP=GET;IND=1,2;");
@@ -352,7 +351,7 @@ Deno.test("failures: after the proxy's own 504 a write is under way until the se
 });
 
 Deno.test("failures: after the proxy's own 504 an older answer is not held, not even for a moment", async () => {
-  await using both = await CacheAndServer.start({ timeoutMs: 250 });
+  await using both = await CacheAndServer.start({ timeoutMs: 1000 });
   const { cache, upstream } = both;
   const read = cache.get([1]).catch((error) => error.code);
   await hear(upstream, "OP=GET;IND=1;");
@@ -371,7 +370,7 @@ Deno.test("failures: after the proxy's own 504 an older answer is not held, not 
 // What the server sends is broken.
 
 Deno.test("failures: a connection that ends in the middle of a reply has not answered", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 600_000 });
+  await using ends = await BothEnds.start({ timeoutMs: HOUR_MS });
   const client = await ends.client();
   await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=15;");
   await hear(ends.upstream, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=15;");
@@ -402,7 +401,7 @@ const broken: [reason: string, line: string | Uint8Array][] = [
   ["data out of range", "OP=GET;IND=1;DATA=9007199254740992;"],
   ["an error of an unknown code", "OP=ERR;DATA=418;MSG=teapot;"],
   ["an error of no code", "OP=ERR;MSG=teapot;"],
-  ["a grant that nobody asked for", "OP=SUB;DATA=60000,10;"],
+  ["a grant that nobody asked for", "OP=SUB;DATA=3600000,10;"],
   ["a lease taken back that nobody gave", "OP=SUB;DATA=0;"],
   ["a field twice", "OP=GET;IND=1;DATA=5;DATA=6;"],
   ["a line over 64 KiB", `OP=GET;IND=1;DATA=5;MSG=${"x".repeat(65_600)};`],
@@ -411,7 +410,7 @@ const broken: [reason: string, line: string | Uint8Array][] = [
 
 for (const [reason, line] of broken) {
   Deno.test(`failures: a server that answers ${reason} has its connection given up`, async () => {
-    await using ends = await BothEnds.start({ timeoutMs: 600_000 });
+    await using ends = await BothEnds.start({ timeoutMs: HOUR_MS });
     const client = await ends.client();
     await ends.hold(client, 4, 5);
     await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=5;");
@@ -611,7 +610,7 @@ Deno.test("closing: once the lease is given back nothing is answered from what i
 
 Deno.test("closing: no SUB is sent after the lease is given back", async () => {
   // The deadline of a read, which is awaited, lies behind several renewals.
-  await using both = await CacheAndServer.start({ timeoutMs: 700, grant: "OP=SUB;DATA=600,10;" });
+  await using both = await CacheAndServer.start({ timeoutMs: 1500, grant: "OP=SUB;DATA=3000,10;" });
   const { cache, upstream } = both;
   const read = cache.get([1]).catch((error) => error.code);
   const closing = cache.close();
@@ -624,14 +623,14 @@ Deno.test("closing: no SUB is sent after the lease is given back", async () => {
 });
 
 Deno.test("closing: the answer to a SUB that was on its way is no answer to the giving back", async () => {
-  await using both = await CacheAndServer.start({ grant: "OP=SUB;DATA=100,10;" });
+  await using both = await CacheAndServer.start({ grant: "OP=SUB;DATA=3000,10;" });
   const { cache, upstream } = both;
   await hear(upstream, "OP=SUB;"); // the renewal
   const closing = cache.close();
   await hear(upstream, "OP=SUB;DATA=0;");
   const read = readInLane(cache, 1);
   await hear(upstream, "OP=GET;IND=1;");
-  await say(upstream, "OP=SUB;DATA=60000,10;", "OP=GET;IND=1;DATA=1;");
+  await say(upstream, "OP=SUB;DATA=3600000,10;", "OP=GET;IND=1;DATA=1;");
   assertEquals(await within(read, "the answer"), "OP=GET;IND=1;DATA=1;");
   const again = readInLane(cache, 1); // nothing was held, nothing is served
   await hear(upstream, "OP=GET;IND=1;");
@@ -665,7 +664,10 @@ Deno.test("closing: an error in answer to the first SUB is not taken for a reque
   for (const sub of ["OP=ERR;DATA=400;MSG=unknown operation;", GRANT]) {
     await using server = FakeServer.listen();
     const logged: string[] = [];
-    const starting = CoherentCache.connect(server.address, { log: (line) => logged.push(line) });
+    const starting = CoherentCache.connect(server.address, {
+      log: (line) => logged.push(line),
+      timeoutMs: HOUR_MS,
+    });
     (await server.accept()).close();
     await using cache = await within(starting, "the cache");
     const read = cache.get([1]);
@@ -683,9 +685,7 @@ Deno.test("closing: an error in answer to the first SUB is not taken for a reque
 });
 
 Deno.test("closing: a proxy without a server closes, and what waits gets 503", async () => {
-  await using server = FakeServer.listen();
-  server.stopListening();
-  await using cache = await CoherentCache.connect(server.address, { timeoutMs: 600_000 });
+  await using cache = await CoherentCache.connect(NOBODY, { timeoutMs: HOUR_MS });
   const waiting = cache.put([[1, 2]]).catch((error) => error.code);
   await within(cache.close(), "the cache to close");
   assertEquals(await within(waiting, "the answer"), 503);
@@ -694,11 +694,11 @@ Deno.test("closing: a proxy without a server closes, and what waits gets 503", a
 // The lease.
 
 Deno.test("lease: SUB is sent again and again, and just one is outstanding", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 500, grant: "OP=SUB;DATA=300,10;" });
+  await using ends = await BothEnds.start({ timeoutMs: 2000, grant: "OP=SUB;DATA=1200,10;" });
   const client = await ends.client();
   for (let i = 0; i < 3; i++) {
     await hear(ends.upstream, "OP=SUB;");
-    if (i < 2) await say(ends.upstream, "OP=SUB;DATA=300,10;");
+    if (i < 2) await say(ends.upstream, "OP=SUB;DATA=1200,10;");
   }
   // The last is not answered: several thirds of the term later no other has been sent.
   await say(client, "OP=GET;IND=1;");
@@ -709,7 +709,7 @@ Deno.test("lease: SUB is sent again and again, and just one is outstanding", asy
 });
 
 Deno.test("lease: a connection on which a SUB has no answer is given up", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 400, grant: "OP=SUB;DATA=60,10;" });
+  await using ends = await BothEnds.start({ timeoutMs: 1000, grant: "OP=SUB;DATA=60,10;" });
   assertEquals(await ends.upstream.rest(), "OP=SUB;\n");
   await ends.log.next("it does not answer");
   const second = await ends.greet(""); // the first SUB of a connection, for which no term is known
@@ -733,7 +733,7 @@ async function lapsed(client: Wire): Promise<string> {
 }
 
 Deno.test("lease: when it is over requests are forwarded and nothing is dropped, until the next grant", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 10_000, grant: "OP=SUB;DATA=900,10;" });
+  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;" });
   const client = await ends.client();
   // Held under a lease of which nothing is left when the server stops answering SUB.
   await ends.hold(client, 1, 2, 3);
@@ -765,7 +765,7 @@ Deno.test("lease: when it is over requests are forwarded and nothing is dropped,
 });
 
 Deno.test("lease: a part-hit whose lease is over when the misses come is asked whole", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 10_000, grant: "OP=SUB;DATA=900,10;" });
+  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;" });
   const a = await ends.client(), b = await ends.client();
   await ends.hold(a, 1);
   await say(a, "OP=GET;IND=1,2;");
@@ -780,7 +780,7 @@ Deno.test("lease: a part-hit whose lease is over when the misses come is asked w
 });
 
 Deno.test("lease: what waited behind a part-hit is not answered by a lease that is over meanwhile", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 10_000, grant: "OP=SUB;DATA=900,10;" });
+  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;" });
   const a = await ends.client(), b = await ends.client();
   await ends.hold(a, 1, 3);
   await say(a, "OP=GET;IND=1,2;", "OP=GET;IND=3;");

@@ -106,7 +106,7 @@ Deno.test("a proxy's place is free again when a client has left whose requests h
   });
   const upstream = await server.accept();
   await upstream.line();
-  await upstream.send("OP=SUB;DATA=60000,10;\n");
+  await upstream.send("OP=SUB;DATA=3600000,10;\n");
   await using proxy = await within(starting, "the proxy");
   const flood = await Wire.connect(proxy.address);
   // More than may stand at the server, which answers none of them.

@@ -69,7 +69,7 @@ async function serveOthers(
 }
 
 Deno.test("session budget: 40 sessions that ask for much behind a holder that never answers are closed, the largest first", async () => {
-  await using server = await startServer();
+  await using server = await startServer("--lease", "1000");
   await using holder = await Wire.connect(server.address);
   await say(holder, "OP=SUB;", "OP=GET;IND=0;");
   await hear(holder, "OP=SUB;DATA=1000,10;", "OP=GET;IND=0;DATA=0;");
@@ -98,7 +98,7 @@ Deno.test("session budget: 40 sessions that ask for much behind a holder that ne
 });
 
 Deno.test("session budget: 100 sessions that do not read what they ask for are closed, and the others are served", async () => {
-  await using server = await startServer();
+  await using server = await startServer("--lease", "1000");
   await using stack = new AsyncDisposableStack();
   const text = `OP=SUB;\n${LONG_GET.repeat(30)}`;
   const attackers = Array.from(

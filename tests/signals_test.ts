@@ -2,7 +2,7 @@
  * What a signal does to a node.
  */
 
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { Child, command, start, startProxy, startServer } from "./support/program.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
@@ -23,7 +23,6 @@ for (const signal of SIGNALS) {
       assertEquals(await wire.rest(), "");
       const { code } = await node.ended();
       assertEquals([code, node.logged], [0, [`${signal}: it ends`, ended]]);
-      await assertRejects(() => Wire.connect(node.address), Deno.errors.ConnectionRefused);
     }
   });
 
@@ -32,7 +31,7 @@ for (const signal of SIGNALS) {
     const starting = startProxy(server.address);
     const upstream = await server.accept();
     assertEquals(await upstream.line(), "OP=SUB;");
-    await upstream.send("OP=SUB;DATA=60000,10;\n");
+    await upstream.send("OP=SUB;DATA=3600000,10;\n");
     await using proxy = await starting;
     await using client = await Wire.connect(proxy.address);
     await client.send("OP=GET;IND=1;\nOP=PUT;IND=2;DATA=3;\n");
@@ -52,7 +51,7 @@ for (const signal of SIGNALS) {
     await using server = FakeServer.listen();
     const starting = startProxy(server.address, "--timeout", "60000");
     const upstream = await server.accept();
-    await upstream.send("OP=SUB;DATA=60000,10;\n");
+    await upstream.send("OP=SUB;DATA=3600000,10;\n");
     await using proxy = await starting;
     await using client = await Wire.connect(proxy.address);
     await client.send("OP=GET;IND=1;\n");
@@ -135,7 +134,7 @@ for (const [first, second] of [["SIGINT", "SIGTERM"], ["SIGHUP", "SIGINT"]] as c
     const starting = startProxy(server.address);
     const upstream = await server.accept();
     assertEquals(await upstream.line(), "OP=SUB;");
-    await upstream.send("OP=SUB;DATA=60000,10;\n");
+    await upstream.send("OP=SUB;DATA=3600000,10;\n");
     await using proxy = await starting;
     await using client = await Wire.connect(proxy.address);
     await client.send("OP=GET;IND=1;\n");

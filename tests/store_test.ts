@@ -18,7 +18,7 @@ import { hear, hearErrors, Log, say } from "./support/both_ends.ts";
 import { Folder, look, tamper } from "./support/folder.ts";
 import { MEASURABLE, memoryOf } from "./support/memory.ts";
 import { command, onFile, run, start, startServerOn } from "./support/program.ts";
-import { FakeServer, Wire } from "./support/wire.ts";
+import { FakeServer, listenAgain, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
 /** Sends requests one after the other to a server, on a connection of their own. */
@@ -588,7 +588,7 @@ Deno.test("store: a server that cannot start leaves its port free and its file a
   );
   assertEquals(closed, [false], "the store of a server that did not start is closed");
   {
-    await using taken = FakeServer.listen(port);
+    await using taken = await listenAgain(() => FakeServer.listen(port));
     const addresses = { ...onFile(data) };
     const args = ["--port", `${port}`, "--data", data];
     assertEquals((await run("server", args, { addresses })).code, 3);
@@ -597,7 +597,7 @@ Deno.test("store: a server that cannot start leaves its port free and its file a
     assertEquals(taken.address, `127.0.0.1:${port}`);
   }
   assertEquals(folder.contents(), before);
-  await using server = await TableServer.listen({ port, data });
+  await using server = await listenAgain(() => TableServer.listen({ port, data }));
   assertEquals(await ask(server.address, "OP=GET;IND=19;"), ["OP=GET;IND=19;DATA=1000000000019;"]);
 });
 

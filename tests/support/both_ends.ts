@@ -8,10 +8,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { CacheProxy, type CacheProxyOptions, CoherentCache } from "../../mod.ts";
 import { format } from "../../lib/protocol/format.ts";
 import { FakeServer, Wire } from "./wire.ts";
-import { within } from "./within.ts";
+import { HOUR_MS, within } from "./within.ts";
 
-/** A grant whose term no test outlives, of a table of ten. */
-export const GRANT = "OP=SUB;DATA=60000,10;";
+/** A grant whose term no test outlives, nor a third of it, of a table of ten. */
+export const GRANT = `OP=SUB;DATA=${HOUR_MS},10;`;
 const RELEASE = "OP=SUB;DATA=0;";
 
 /** Sends lines, in one write. */
@@ -67,7 +67,7 @@ export class Log {
   }
 }
 
-/** How the fake server greets a proxy, and the proxy's own options. */
+/** How the fake server greets a proxy, and the proxy's own options; it waits an hour for answers. */
 export interface BothEndsOptions extends Omit<CacheProxyOptions, "server" | "log"> {
   /** The answer to the first SUB. */
   grant?: string;
@@ -98,6 +98,7 @@ export class BothEnds implements AsyncDisposable {
     const log = new Log();
     const starting = CacheProxy.listen({
       port: 0,
+      timeoutMs: HOUR_MS,
       ...options,
       server: server.address,
       log: log.log,
@@ -196,7 +197,7 @@ export class CacheAndServer implements AsyncDisposable {
   /** Starts a cache, takes its connection and answers its SUB. */
   static async start({ grant = GRANT, ...options }: BothEndsOptions = {}): Promise<CacheAndServer> {
     const server = FakeServer.listen();
-    const starting = CoherentCache.connect(server.address, options);
+    const starting = CoherentCache.connect(server.address, { timeoutMs: HOUR_MS, ...options });
     const upstream = await server.accept();
     await hear(upstream, "OP=SUB;");
     await say(upstream, grant);

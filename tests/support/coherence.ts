@@ -9,12 +9,11 @@ import { assert, assertEquals } from "@std/assert";
 import { TableServer, type TableServerOptions } from "../../mod.ts";
 import { hear, say } from "./both_ends.ts";
 import { Wire } from "./wire.ts";
-import { within } from "./within.ts";
+import { HOUR_MS, within } from "./within.ts";
+
+export { HOUR_MS };
 
 const RELEASE = "OP=SUB;DATA=0;";
-
-/** A term that no test outlives: what waits for a lease of an hour waits for its holder. */
-export const HOUR_MS = 3_600_000;
 
 /** A server, between proxies and clients that the test plays. */
 export class PlayedServer implements AsyncDisposable {
@@ -30,7 +29,10 @@ export class PlayedServer implements AsyncDisposable {
     this.grant = grant;
   }
 
-  /** Starts a server of ten entries, all of them 100 more than their index. */
+  /**
+   * Starts a server of ten entries, all of them 100 more than their index. What waits for a lease of
+   * an hour waits for its holder.
+   */
   static async start(options: TableServerOptions = {}): Promise<PlayedServer> {
     const init = Array.from({ length: 10 }, (_, index) => 100 + index);
     const server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS, init, ...options });

@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { ChildProgram, command } from "../../lib/cli/child.ts";
 import { type Addresses, packageFlags, type ProgramName } from "../../lib/cli/permissions.ts";
 import type { TaskName } from "../../lib/cli/program_command.ts";
-import { within } from "./within.ts";
+import { HOUR_MS, within } from "./within.ts";
 
 export { command, ROOT } from "../../lib/cli/child.ts";
 
@@ -43,14 +43,23 @@ export async function run(program: ProgramName, args: string[], how: How = {}): 
   return { code, stdout: child.stdout, stderr: child.stderr };
 }
 
-/** Runs a client to its end, with the permission to reach `proxy`. */
-export function client(proxy: string, args: string[], stdin: string = ""): Promise<Ran> {
-  return run("client", ["--proxy", proxy, ...args], { addresses: { proxy }, stdin });
+/**
+ * The arguments with a time that no test outlives for a flag that they do not give: how long a busy
+ * machine takes must not be seen.
+ */
+function patient(flag: string, args: string[]): string[] {
+  return args.some((arg) => arg.startsWith(flag)) ? args : [flag, `${HOUR_MS}`, ...args];
 }
 
-/** Starts a server on a free port, which keeps its table in memory. */
+/** Runs a client to its end, with the permission to reach `proxy`; it waits for every answer. */
+export function client(proxy: string, args: string[], stdin: string = ""): Promise<Ran> {
+  const all = ["--proxy", proxy, ...patient("--timeout", args)];
+  return run("client", all, { addresses: { proxy }, stdin });
+}
+
+/** Starts a server on a free port, which keeps its table in memory; its leases outlast the test. */
 export function startServer(...args: string[]): Promise<RunningNode> {
-  return start("server", ["--port", "0", "--memory", ...args], {
+  return start("server", ["--port", "0", "--memory", ...patient("--lease", args)], {
     addresses: { listen: "127.0.0.1:0" },
   });
 }
@@ -67,9 +76,9 @@ export function onFile(file: string): Addresses {
   return { listen: "127.0.0.1", folder: dirname(file) };
 }
 
-/** Starts a proxy of `server` on a free port. */
+/** Starts a proxy of `server` on a free port; it waits for every answer. */
 export function startProxy(server: string, ...args: string[]): Promise<RunningNode> {
-  return start("proxy", ["--port", "0", "--server", server, ...args], {
+  return start("proxy", ["--port", "0", "--server", server, ...patient("--timeout", args)], {
     addresses: { listen: "127.0.0.1:0", server },
   });
 }
@@ -153,7 +162,7 @@ export class Child implements AsyncDisposable {
 
   /** Resolves when it has written all that it will, and ended. */
   async ended(what: string = "the program to end"): Promise<Deno.CommandStatus> {
-    await within(this.#reading, what, 20_000);
+    await within(this.#reading, what);
     return this.#status!;
   }
 

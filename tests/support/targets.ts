@@ -11,6 +11,7 @@ import {
   type TableServerOptions,
 } from "../../mod.ts";
 import type { Target } from "./session.ts";
+import { HOUR_MS } from "./within.ts";
 
 /** How the nodes of a target differ from their defaults; ports are free ones all the same. */
 export interface TargetOptions {
@@ -22,11 +23,14 @@ export interface TargetOptions {
   readonly maxConnections?: number;
 }
 
+/** How busy the machine is must not be seen: no lease lapses. */
+const PATIENT = { leaseMs: HOUR_MS };
+
 /** A server alone. */
 export async function openServer(options: TargetOptions = {}): Promise<Target> {
   const { maxConnections } = options;
   const limit = maxConnections === undefined ? {} : { maxConnections };
-  const server = await TableServer.listen({ ...options.server, ...limit, port: 0 });
+  const server = await TableServer.listen({ ...PATIENT, ...options.server, ...limit, port: 0 });
   return { address: server.address, proxy: false, [Symbol.asyncDispose]: () => server.close() };
 }
 
@@ -35,9 +39,15 @@ export async function openProxy(options: TargetOptions = {}): Promise<Target> {
   const { maxConnections } = options;
   const limit = maxConnections === undefined ? {} : { maxConnections };
   await using stack = new AsyncDisposableStack();
-  const server = stack.use(await TableServer.listen({ ...options.server, port: 0 }));
+  const server = stack.use(await TableServer.listen({ ...PATIENT, ...options.server, port: 0 }));
   const proxy = stack.use(
-    await CacheProxy.listen({ ...options.proxy, ...limit, port: 0, server: server.address }),
+    await CacheProxy.listen({
+      timeoutMs: HOUR_MS,
+      ...options.proxy,
+      ...limit,
+      port: 0,
+      server: server.address,
+    }),
   );
   const owned = stack.move();
   return {

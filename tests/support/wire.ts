@@ -16,6 +16,29 @@
 
 import { within } from "./within.ts";
 
+/** An address at which nobody listens: that port is none that a system gives away. */
+export const NOBODY = "127.0.0.1:1";
+
+/**
+ * Listens where another has listened just now. Its port may have gone to some other process for a
+ * while.
+ *
+ * @param listen Tries to; it fails, one way or another, where the address is in use.
+ */
+export function listenAgain<T>(listen: () => T | Promise<T>): Promise<T> {
+  const listening = async () => {
+    while (true) {
+      try {
+        return await listen();
+      } catch (error) {
+        if (!/in use/i.test(String(error))) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  };
+  return within(listening(), "the address to be free");
+}
+
 const NEWLINE = 10;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
