@@ -61,6 +61,7 @@ const PROGRAM: Program<Values<typeof FLAGS>> = {
   examples: [
     ["deno task client get 1,8", "the data of two entries"],
     ["deno task client --format json inf", "what the proxy holds"],
+    ["deno task client --proxy 127.0.0.1:6003 get 1", "asks another proxy"],
     ["printf 'put 1=2\\nget 1\\n' | deno task client", "two commands"],
   ],
   addresses: ({ proxy }) => ({ proxy }),

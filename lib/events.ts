@@ -202,3 +202,16 @@ export function guardSink(
     }
   };
 }
+
+/** A log that does not throw, whatever the one of the option does: it is told in the middle of a step. */
+export function guardLog(
+  log: ((sentence: string) => void) | undefined,
+): (sentence: string) => void {
+  return (sentence) => {
+    try {
+      log?.(sentence);
+    } catch {
+      // Nobody is left who could be told.
+    }
+  };
+}

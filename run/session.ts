@@ -96,6 +96,12 @@ export class Session {
   /** Has a line answered; says it where that cannot be, and goes on. */
   async #send(line: string): Promise<Reply | undefined> {
     const node = this.#asked;
+    // Somebody else may listen at its port meanwhile.
+    if (node.pid === undefined) {
+      this.#failed(EXIT.UNREACHABLE);
+      this.#say(`the ${node.name} has ended; ${startsAgain(node.port)}`);
+      return undefined;
+    }
     try {
       const client = this.#clients.get(node) ?? await this.#connect(node);
       const reply = await client.send(line);
@@ -116,7 +122,9 @@ export class Session {
       events: (event) => this.#order.add(YOU, event),
     });
     this.#clients.set(node, client);
-    client.ended.then(() => this.#clients.delete(node));
+    client.ended.then(() => {
+      if (this.#clients.get(node) === client) this.#clients.delete(node);
+    });
     return client;
   }
 

@@ -410,3 +410,34 @@ Deno.test("overload: proxies that come and go leave no more behind than one", as
     }
   });
 });
+
+Deno.test("overload: what all clients of a proxy may have at a server that is silent is bounded", async () => {
+  await using server = FakeServer.listen();
+  const starting = startProxy(server.address, "--timeout", "3600000", "--capacity", "5");
+  const upstream = await server.accept();
+  await hear(upstream, "OP=SUB;");
+  await say(upstream, "OP=SUB;DATA=3600000,2000;");
+  await using proxy = await starting;
+  await using other = await Wire.connect(proxy.address);
+  await say(other, GET);
+  await hear(upstream, GET);
+  await say(upstream, GOT);
+  await hear(other, GOT);
+  let received = 0;
+  const reading = (async () => {
+    while (await upstream.line()) received++;
+  })().catch(() => {});
+  {
+    await using stack = new AsyncDisposableStack();
+    const floods: Flood[] = [];
+    // Each of 120 might have 16 of them at the server: 1,920.
+    for (let i = 0; i < 120; i++) {
+      floods.push(stack.use(new Flood(await Wire.connect(proxy.address), LONG_GET)));
+    }
+    await untilStalled(other, floods);
+    // 32 MiB of requests that count as 33,024 bytes, and one more of each.
+    assertLess(received, 1016 + 120 + 1);
+  }
+  upstream.close();
+  await reading;
+});

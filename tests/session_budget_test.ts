@@ -61,10 +61,10 @@ async function serveOthers(
     await say(other, "OP=PUT;IND=9;DATA=5;", "OP=GET;IND=9;");
     await hear(other, "OP=PUT;IND=9;DATA=5;", "OP=GET;IND=9;DATA=5;");
   }
-  // Said once, however often it happens.
+  // Said once, and now and then how often it has happened since.
   const told = () => server.stderr.split("\n").filter((line) => CLOSED.test(line)).length;
   await server.until(() => told() > 0, "the log to say that one was closed");
-  assertEquals(told(), 1);
+  assertLess(told(), 4);
   if (MEASURABLE) assertLess((await memoryOf(server.pid)).peak, MOST_MIB, "MiB that it took up");
 }
 
@@ -129,4 +129,15 @@ Deno.test("session budget: a connection that has ended keeps its place until wha
   await hear(next, "OP=GET;IND=0;DATA=5;");
   await say(holder, "OP=SUB;DATA=0;");
   await hear(holder, "OP=SUB;DATA=0;");
+});
+
+Deno.test("session budget: a session that has given its lease back is counted and closed like any other", async () => {
+  await using server = await startServer("--lease", "1000");
+  await using holder = await Wire.connect(server.address);
+  await say(holder, "OP=SUB;", "OP=GET;IND=0;");
+  await hear(holder, "OP=SUB;DATA=1000,10;", "OP=GET;IND=0;DATA=0;");
+  await using stack = new AsyncDisposableStack();
+  const text = `OP=SUB;\nOP=SUB;DATA=0;\nOP=PUT;IND=0;DATA=1;\n${LONG_GET.repeat(30)}`;
+  const attackers = Array.from({ length: 40 }, () => stack.use(new Attacker(server.address, text)));
+  await serveOthers(server, attackers, 100);
 });

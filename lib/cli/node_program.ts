@@ -63,7 +63,8 @@ export interface RunningNode {
  * Runs a node from its command line until a signal ends it.
  *
  * Once it listens it prints one line to standard output. The first SIGINT, SIGTERM or SIGHUP closes
- * it; another one more than half a second later ends the program there and then. With `--until-eof` the end of its input closes it, too.
+ * it; another one more than half a second later ends the program there and then. With `--until-eof`
+ * the end of its input closes it, too.
  */
 export function runNode<V extends CommonValues & ListeningValues>(
   program: Program<V>,

@@ -173,8 +173,9 @@ export class Connection {
     } catch (error) {
       // What a close does to a read that waits says nothing of why it was closed.
       throw this.#failure ??= this.#released ? new Error("this side closed the connection") : error;
+    } finally {
+      this.#reading = false;
     }
-    this.#reading = false;
     this.#reads++;
     if (value === undefined && !this.#stopped) {
       this.#peerEnded = true;
@@ -345,6 +346,7 @@ export class Connection {
         while (rest.length > 0) {
           const count = await this.#conn.write(rest);
           this.#taken += count;
+          this.#writingLength -= count;
           rest = rest.subarray(count);
         }
       } catch (error) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type EventSink, guardSink, type Role } from "../events.ts";
+import { type EventSink, guardLog, guardSink, type Role } from "../events.ts";
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { ListenerOptions } from "./listener.ts";
 import { isHost } from "./address.ts";
@@ -74,7 +74,7 @@ export function listenerOptions(
   }
   checkOption("port", port, 0, 65535);
   checkOption("maxConnections", maxConnections, 1, 1_000_000);
-  const { idleTimeoutMs, log = () => {} } = options;
+  const { idleTimeoutMs } = options, log = guardLog(options.log);
   if (idleTimeoutMs !== undefined) checkOption("idleTimeoutMs", idleTimeoutMs, 1, MAX_TIMEOUT_MS);
   return { role, host, port, maxConnections, events: guardSink(options.events, log), log };
 }

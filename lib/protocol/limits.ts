@@ -102,8 +102,15 @@ export const MAX_SESSION_BACKLOG_BYTES = 32 * 1024 * 1024;
 export const MAX_SESSIONS_BYTES = 128 * 1024 * 1024;
 /** What a session may take up that is not closed for it. */
 export const MAX_SMALL_SESSION_BYTES = 64 * 1024;
-/** What the requests in line may take up before clients that have some there are no longer read. */
-export const MAX_CLIENTS_LINE_BYTES = 32 * 1024 * 1024;
+/**
+ * What the requests in hand may take up before clients that have some there are no longer read: those in
+ * line at a server, those that wait for the server at a proxy.
+ */
+export const MAX_CLIENTS_BYTES = 32 * 1024 * 1024;
+/** What a request in hand counts as, without its indices, in bytes of memory. */
+export const REQUEST_BYTES = 256;
+/** What an index of it does, up to its reply. */
+export const INDEX_BYTES = 32;
 /** Unsent bytes at which a proxy that is asked to drop entries gives the server up. */
 export const MAX_UPSTREAM_UNSENT_BYTES = 16 * 1024 * 1024;
 /** Unanswered invalidations at which a server closes a session. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { INDEX_BYTES, REQUEST_BYTES } from "./limits.ts";
+
 /** A read of entries, in the order asked; an index may repeat. */
 export interface GetRequest {
   /** The operation. */
@@ -142,6 +144,11 @@ export function readReply(asked: GetRequest | AddRequest, data: readonly number[
     ind: asked.ind,
     sum: data.reduce((sum, integer) => sum + BigInt(integer), 0n),
   };
+}
+
+/** What requests in hand take up, in bytes of memory: an estimate. */
+export function bytesInHand(requests: number, indices: number): number {
+  return requests * REQUEST_BYTES + indices * INDEX_BYTES;
 }
 
 /** How many indices a request holds on to while it waits. */

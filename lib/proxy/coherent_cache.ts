@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type EventSink, guardSink } from "../events.ts";
+import { type EventSink, guardLog, guardSink } from "../events.ts";
 import {
   FIRST_ANSWER_MS,
   MAX_TIMEOUT_MS,
@@ -126,7 +126,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
       );
     }
     if (capacity !== undefined) checkOption("capacity", capacity, 1, Number.MAX_SAFE_INTEGER);
-    const log = options.log ?? (() => {});
+    const log = guardLog(options.log);
     const events = guardSink(options.events, log);
     this.#entries = new Entries({ capacity, eviction, onWrite, events });
     this.#upstream = new Upstream({

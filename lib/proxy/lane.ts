@@ -80,7 +80,10 @@ export class Lane {
 
   /** Resolves when one more may be taken; `undefined` where it may now. */
   room(): Promise<void> | undefined {
-    return this.#hasRoom() ? undefined : this.#waiters.until(() => this.#hasRoom());
+    if (!this.#hasRoom()) return this.#waiters.until(() => this.#hasRoom());
+    // Who has nothing in hand is read, however much others have.
+    const { load } = this.#upstream;
+    return this.idle() || load.hasRoom ? undefined : load.roomOr(() => this.idle());
   }
 
   /** Whether all that was taken is answered. */
@@ -97,6 +100,7 @@ export class Lane {
   take(request: Request | ErrorReply): void {
     if (this.#partHit !== undefined) {
       this.#indices += weight(request);
+      this.#upstream.load.begin(weight(request));
       return this.#held.push(request);
     }
     const idle = this.#slots.length === 0;
@@ -185,6 +189,7 @@ export class Lane {
     this.#slots.push(forwarded);
     this.#atServer++;
     this.#indices += forwarded.weight;
+    this.#upstream.load.begin(forwarded.weight);
     this.#upstream.queue.ask(forwarded);
   }
 
@@ -192,6 +197,7 @@ export class Lane {
   released(forwarded: Forwarded): void {
     this.#atServer--;
     this.#indices -= forwarded.weight;
+    this.#upstream.load.end(forwarded.weight);
     this.#waiters.look();
   }
 
@@ -209,9 +215,11 @@ export class Lane {
     while (this.#held.length > 0 && this.#partHit === undefined) {
       const request = this.#held.shift()!;
       this.#indices -= weight(request);
+      this.#upstream.load.end(weight(request));
       this.take(request);
     }
     this.#waiters.look();
+    if (this.idle()) this.#upstream.load.look();
   }
 
   #info(): Reply {

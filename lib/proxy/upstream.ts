@@ -14,6 +14,7 @@ import type { EventSink } from "../events.ts";
 import { TableError } from "../protocol/error.ts";
 import {
   LINGER_MS,
+  MAX_CLIENTS_BYTES,
   MAX_LEASE_TERM_MS,
   MAX_UPSTREAM_UNSENT_BYTES,
   RECONNECT_FIRST_MS,
@@ -21,12 +22,13 @@ import {
   RECONNECT_LASTED_MS,
   SILENT_TERMS,
 } from "../protocol/limits.ts";
-import type { Reply, SubReply } from "../protocol/message.ts";
+import { bytesInHand, type Reply, type SubReply } from "../protocol/message.ts";
 import { parseReply } from "../protocol/parse.ts";
 import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
 import { Patience } from "../net/patience.ts";
 import { RequestQueue } from "../net/request_queue.ts";
+import { Waiters } from "../net/waiters.ts";
 import { within } from "../net/within.ts";
 import type { Entries } from "./entries.ts";
 import { Lease, type Moment, moment } from "./lease.ts";
@@ -51,10 +53,47 @@ const MOST_COMPLAINTS = 8;
 /** What is known of the server: `new`, its SUB is not answered yet. */
 type Standing = "away" | "new" | "leasing" | "solo" | "uncached";
 
+/** How much of all clients' requests waits, at the server or for what does. */
+export class Load {
+  #requests = 0;
+  #indices = 0;
+  readonly #waiters = new Waiters();
+
+  /** A request begins to wait. */
+  begin(indices: number): void {
+    this.#requests++;
+    this.#indices += indices;
+  }
+
+  /** It waits no more. */
+  end(indices: number): void {
+    this.#requests--;
+    this.#indices -= indices;
+    this.look();
+  }
+
+  /** Has those who wait look again. */
+  look(): void {
+    this.#waiters.look();
+  }
+
+  /** Whether clients that have some in hand may add more. */
+  get hasRoom(): boolean {
+    return bytesInHand(this.#requests, this.#indices) <= MAX_CLIENTS_BYTES;
+  }
+
+  /** Resolves when they may, or `holds` does. */
+  roomOr(holds: () => boolean): Promise<void> {
+    return this.#waiters.until(() => this.hasRoom || holds());
+  }
+}
+
 /** The connection to the server, and the lease on what is held of its table. */
 export class Upstream {
   /** What is asked of the server. */
   readonly queue: RequestQueue;
+  /** The requests of all clients that are in hand. */
+  readonly load = new Load();
   /** Told of what happens at the proxy. */
   readonly events: EventSink | undefined;
   readonly #options: UpstreamOptions;

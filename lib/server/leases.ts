@@ -35,7 +35,7 @@ export class Leases {
   /** How much all sessions may take up. */
   readonly budget: SessionBudget;
   readonly #options: LeasesOptions;
-  /** Those that are connected and have not given their lease back. */
+  /** Those that are connected, one that has given its lease back among them: it is always read. */
   readonly #sessions = new Set<Session>();
   readonly #disconnected: DisconnectedHoldings;
   /** What waits for the leases of those who are disconnected. */
@@ -96,14 +96,15 @@ export class Leases {
 
   /** The session's connection has ended: what it holds is held until its lease is over. */
   disconnect(session: Session): void {
-    if (!this.#sessions.has(session)) return;
     this.#disconnected.add(session.held, session.leaseEnd);
-    this.#remove(session);
+    session.end();
+    this.#sessions.delete(session);
+    this.budget.remove(session);
   }
 
   /** Makes a session a holder of these indices, as long as it has not given its lease back. */
   hold(session: Session, ind: readonly number[]): void {
-    if (this.#sessions.has(session)) session.held.add(ind);
+    if (session.leaseEnd > -Infinity) session.held.add(ind);
   }
 
   /** Whether nothing at all is held. */
@@ -142,7 +143,8 @@ export class Leases {
     const end = this.#disconnected.end(undefined);
     // Leases that outlast the end of this server are not worth waiting for.
     const outwaited = end <= performance.now() + SHUTDOWN_MS;
-    this.#askAll("end", [...this.#sessions], undefined, outwaited ? end : -Infinity, done);
+    const leased = [...this.#sessions].filter(({ leaseEnd }) => leaseEnd > -Infinity);
+    this.#askAll("end", leased, undefined, outwaited ? end : -Infinity, done);
   }
 
   /**
@@ -176,8 +178,8 @@ export class Leases {
     disconnectedEnd: number,
     done: () => void,
   ): void {
-    // One more for those who are disconnected, so that it is not called before this returns.
-    let pending = sessions.length + 1;
+    // One more than are asked, so that it is not called before this returns.
+    let pending = 1;
     const askings: Asking[] = [];
     const wait: Wait = {
       what,
@@ -202,12 +204,12 @@ export class Leases {
         done: one,
         timer: undefined,
       });
-    } else {
-      queueMicrotask(one);
     }
+    pending += askings.length;
     if (this.#events !== undefined) tellWait(this.#events, wait, askings);
     for (const asking of askings) this.#ask(asking);
     if (askings.some(isAwaited)) this.#waits.begin(wait);
+    queueMicrotask(one);
   }
 
   #ask(asking: Asking): void {
@@ -255,16 +257,10 @@ export class Leases {
   }
 
   #endLease(session: Session): void {
-    this.#remove(session);
+    session.end();
     session.leaseEnd = -Infinity;
     session.held.delete(undefined);
     for (const asking of session.unanswered) this.#settle(asking);
-  }
-
-  #remove(session: Session): void {
-    session.end();
-    this.#sessions.delete(session);
-    this.budget.remove(session);
   }
 }
 

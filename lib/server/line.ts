@@ -14,20 +14,11 @@
 import { Fifo } from "../net/fifo.ts";
 import { Waiters } from "../net/waiters.ts";
 import {
-  MAX_CLIENTS_LINE_BYTES,
+  MAX_CLIENTS_BYTES,
   MAX_OUTSTANDING_INDICES,
   MAX_OUTSTANDING_REQUESTS,
 } from "../protocol/limits.ts";
-
-/** What an operation in line takes up, without its indices, in bytes of memory: an estimate. */
-const OPERATION_BYTES = 256;
-/** What an index of it does, until the reply is sent. */
-const INDEX_BYTES = 32;
-
-/** What operations in line take up, in bytes of memory: an estimate. */
-export function bytesInLine(operations: number, indices: number): number {
-  return operations * OPERATION_BYTES + indices * INDEX_BYTES;
-}
+import { bytesInHand } from "../protocol/message.ts";
 
 /** The operations of one connection that are in line. */
 export class ConnectionOrder {
@@ -145,7 +136,7 @@ export class Line {
 
   /** What those in line take up, in bytes of memory: an estimate. */
   get bytes(): number {
-    return bytesInLine(this.#length, this.#indices);
+    return bytesInHand(this.#length, this.#indices);
   }
 
   /**
@@ -157,7 +148,7 @@ export class Line {
   }
 
   #hasRoom(order: ConnectionOrder): boolean {
-    return order.length === 0 || this.bytes <= MAX_CLIENTS_LINE_BYTES;
+    return order.length === 0 || this.bytes <= MAX_CLIENTS_BYTES;
   }
 
   /** Resolves when nothing is in line. */

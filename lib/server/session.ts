@@ -6,6 +6,7 @@
 
 import type { Connection } from "../net/connection.ts";
 import { Fifo } from "../net/fifo.ts";
+import { Patience } from "../net/patience.ts";
 import {
   DEAF_MS,
   MAX_SESSION_BACKLOG_BYTES,
@@ -13,9 +14,9 @@ import {
   MAX_SMALL_SESSION_BYTES,
   MAX_UNANSWERED_INVALIDATIONS,
 } from "../protocol/limits.ts";
-import type { Invalidation, Reply } from "../protocol/message.ts";
+import { bytesInHand, type Invalidation, type Reply } from "../protocol/message.ts";
 import { IndexSet } from "./index_set.ts";
-import { bytesInLine, type ConnectionOrder } from "./line.ts";
+import type { ConnectionOrder } from "./line.ts";
 
 /** What an invalidation without an answer takes up, in bytes: an estimate. */
 const INVALIDATION_BYTES = 256;
@@ -60,8 +61,8 @@ export class Session {
   countedBytes = 0;
   readonly #options: SessionOptions;
   /** For when its lease has been over for too long. */
-  #lapse: ReturnType<typeof setTimeout> | undefined;
-  #watch: ReturnType<typeof setTimeout> | undefined;
+  #lapse: Patience | undefined;
+  #watch: Patience | undefined;
 
   /** Makes one that holds nothing, without a lease. */
   constructor(options: SessionOptions) {
@@ -77,7 +78,7 @@ export class Session {
   /** All that it makes the node keep, in bytes of memory: an estimate. */
   get bytes(): number {
     const { length, indices } = this.#options.order;
-    return this.outgoingBytes + bytesInLine(length, indices);
+    return this.outgoingBytes + bytesInHand(length, indices);
   }
 
   /** Sends a message. A session that is deaf is closed: its stream is read whatever it does not. */
@@ -92,11 +93,11 @@ export class Session {
     }
     // Much may be said in one step; deaf is who takes nothing of it.
     const { taken } = connection;
-    this.#watch ??= setTimeout(() => {
+    this.#watch ??= new Patience(DEAF_MS, () => {
       this.#watch = undefined;
       if (connection.unsent <= MAX_SESSION_UNSENT_BYTES || connection.taken !== taken) return;
       this.close(`it has taken nothing of ${connection.unsent} unsent bytes for ${DEAF_MS} ms`);
-    }, DEAF_MS);
+    });
   }
 
   /** Sends an invalidation, which is then unanswered. */
@@ -110,8 +111,10 @@ export class Session {
 
   /** Closes it in `ms` milliseconds, unless this is called again. */
   closeAfter(ms: number, why: string): void {
-    clearTimeout(this.#lapse);
-    this.#lapse = setTimeout(() => this.close(why), Math.ceil(ms));
+    this.#lapse?.end();
+    // A renewal may stand unread where this process stood still.
+    const { connection } = this.#options;
+    this.#lapse = new Patience(ms, () => this.close(why), () => connection.reads);
   }
 
   /** The proxy's address, by which both nodes call it. */
@@ -129,7 +132,8 @@ export class Session {
 
   /** Ends what was begun for it. */
   end(): void {
-    clearTimeout(this.#lapse);
-    clearTimeout(this.#watch);
+    this.#lapse?.end();
+    this.#watch?.end();
+    this.#lapse = this.#watch = undefined;
   }
 }
