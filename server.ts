@@ -8,11 +8,11 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { COMMON_FLAGS } from "./lib/cli/program.ts";
 import { integers, isGiven, path, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
 import { formatAddress } from "./lib/net/address.ts";
+import { folderOf } from "./lib/net/path.ts";
 import {
   DATA_FILE,
   LEASE_TERM_MS,
@@ -23,9 +23,23 @@ import {
 } from "./lib/protocol/limits.ts";
 import { TableServer } from "./lib/server/table_server.ts";
 
+const FOLDER = folderOf(DATA_FILE), FILE_NAME = DATA_FILE.slice(FOLDER.length + 1);
+
 const FLAGS = {
   ...listeningFlags(SERVER_PORT),
-  data: path("the file that keeps the table; made where there is none", DATA_FILE),
+  data: path(
+    "the file that keeps the table; made where there is none",
+    `${FILE_NAME} in --folder`,
+  ),
+  folder: {
+    ...path(
+      "the folder of that file",
+      `${FOLDER}; of a compiled program what HALFWAY_DATA was then`,
+    ),
+    value: "DIR",
+    must: "must be the path of a folder",
+    again: true,
+  },
   memory: isGiven("keep the table in memory alone: it ends with the server"),
   size: whole({
     value: "N",
@@ -47,6 +61,11 @@ const FLAGS = {
   ...COMMON_FLAGS,
 };
 
+/** The file that keeps the table. */
+function fileOf({ data, folder }: { data?: string | undefined; folder?: string | undefined }) {
+  return data ?? `${folder ?? FOLDER}/${FILE_NAME}`;
+}
+
 async function main(): Promise<void> {
   await runNode({
     name: "server",
@@ -56,13 +75,14 @@ async function main(): Promise<void> {
     examples: [
       ["deno task server", `keeps its table in ${DATA_FILE}`],
       ["deno task server --memory --size 4 --init 10,11", "10, 11, 0, 0, and nothing kept"],
+      [
+        "HALFWAY_DATA=/srv/halfway deno task compile",
+        "makes a program that keeps it in that folder",
+      ],
       ["deno task server --trace", "shows every message, and what comes of it"],
     ],
-    addresses: ({ data, ...values }) => ({
-      listen: formatAddress(values),
-      folder: dirname(data ?? DATA_FILE),
-    }),
-  }, ({ data, memory, size, init, lease }, options) => {
+    addresses: (values) => ({ listen: formatAddress(values), folder: folderOf(fileOf(values)) }),
+  }, ({ data, folder, memory, size, init, lease }, options) => {
     if (memory && data !== undefined) {
       throw new UsageError(`--memory keeps nothing, and --data was given: "${data}"`);
     }
@@ -73,7 +93,7 @@ async function main(): Promise<void> {
     }
     return TableServer.listen({
       ...options,
-      ...memory ? {} : { data: data ?? DATA_FILE },
+      ...memory ? {} : { data: fileOf({ data, folder }) },
       ...size === undefined ? {} : { size },
       ...init === undefined ? {} : { init },
       leaseMs: lease,

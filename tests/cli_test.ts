@@ -36,6 +36,7 @@ const FLAGS: Record<ProgramName, string[]> = {
     ...NODE,
     ...COMMON,
     "--data FILE",
+    "--folder DIR",
     "--memory",
     "--size N",
     "--init 10,11,…",
@@ -61,7 +62,8 @@ const DEFAULTS: Record<ProgramName, string[]> = {
     "6002",
     "1024",
     "never",
-    "data/table.db",
+    "table.db in --folder",
+    "data; of a compiled program what HALFWAY_DATA was then",
     "those in the file; 10 for a new one",
     "all 0",
     "1000 ms",
@@ -167,6 +169,8 @@ const REFUSALS: Record<ProgramName, [args: string[], message: string][]> = {
     [["--data="], '--data must be the path of a file: ""'],
     [["--data"], '--data must be the path of a file: ""'],
     [["--data", "a.db", "--data=b.db"], "--data is given twice: --data=b.db"],
+    [["--folder="], '--folder must be the path of a folder: ""'],
+    [["--folder", "a", "--folder="], '--folder must be the path of a folder: ""'],
     [["--memory=yes"], "--memory takes no value: --memory=yes"],
     [["--memory", "--data", "a.db"], '--memory keeps nothing, and --data was given: "a.db"'],
     [["--size", "0"], '--size must be a whole number from 1 to 1000000: "0"'],
@@ -301,13 +305,18 @@ Deno.test("a proxy takes --capacity, --eviction, --on-write and --server", async
 Deno.test("a server takes --data, and keeps the table there; with --memory it keeps nothing", async () => {
   await using folder = new Folder();
   const data = folder.path("a b/ü.db");
-  for (const [reply, ...args] of [["0", "--size", "3"], ["5"]]) {
+  const made = `made a new table of 3 entries in ${data}`;
+  for (const [said, reply, ...args] of [[made, "0", "--size", "3"], ["", "5"]]) {
     await using server = await startServerOn(data, ...args);
     assertEquals(await ask(server.address, "OP=GET;IND=2;"), `OP=GET;IND=2;DATA=${reply};`);
     await ask(server.address, "OP=PUT;IND=2;DATA=5;");
     server.signal("SIGTERM");
     assertEquals((await server.ended()).code, 0);
-    assertEquals(server.logged, ["SIGTERM: it ends", "has ended cleanly: no lease is out"]);
+    assertEquals(server.logged, [
+      ...said === "" ? [] : [said!],
+      "SIGTERM: it ends",
+      "has ended cleanly: no lease is out",
+    ]);
   }
   assertEquals(look(data).entries, "2=5");
   for (let i = 0; i < 2; i++) {

@@ -11,7 +11,8 @@ import {
   TableServer,
   type TableServerOptions,
 } from "../mod.ts";
-import { openDatabase, SqliteStore } from "../lib/server/sqlite_store.ts";
+import { openDatabase } from "../lib/server/database.ts";
+import { SqliteStore } from "../lib/server/sqlite_store.ts";
 import { hear, Log, say } from "./support/both_ends.ts";
 import { HOUR_MS, later, Owed, PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { Folder, look } from "./support/folder.ts";

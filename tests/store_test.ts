@@ -11,13 +11,14 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { StoreError, TableClient, TableServer, type TableServerOptions } from "../mod.ts";
-import { openDatabase, SqliteStore } from "../lib/server/sqlite_store.ts";
+import { openDatabase } from "../lib/server/database.ts";
+import { SqliteStore } from "../lib/server/sqlite_store.ts";
 import { CommitError, memoryStore, type OpenedStore } from "../lib/server/store.ts";
 import { type Changes, Table } from "../lib/server/table.ts";
 import { hear, hearErrors, Log, say } from "./support/both_ends.ts";
 import { Folder, look, tamper } from "./support/folder.ts";
 import { MEASURABLE, memoryOf } from "./support/memory.ts";
-import { command, onFile, run, start, startServerOn } from "./support/program.ts";
+import { command, onFile, PICKED, ROOT, run, start, startServerOn } from "./support/program.ts";
 import { FakeServer, listenAgain, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -329,7 +330,10 @@ Deno.test({
     }
     const { code } = await server.ended();
     assertEquals(code, 3);
-    assertMatch(server.logged.join("\n"), /^the server ended: [^\n]+$/);
+    assertMatch(
+      server.logged.join("\n"),
+      /^made a new table[^\n]+\nthe server ended: [^\n]+$/,
+    );
     await using again = await startServerOn(data);
     const [reply] = await ask(again.address, "OP=GET;IND=1;");
     // The last one may have been made or not.
@@ -342,6 +346,16 @@ async function tableFile(path: string, entries: number): Promise<void> {
   const init = Array.from({ length: entries }, (_, index) => 1e12 + index);
   await write({ data: path, size: entries, init });
 }
+
+/** What replaces an entry, or has another type, in tables that take everything. */
+const ENTRY = (data: string) => `UPDATE entry SET data = ${data} WHERE ind = 3;`;
+const LOOSE = "DROP TABLE entry; CREATE TABLE entry (ind INTEGER PRIMARY KEY, data); " +
+  "INSERT INTO entry VALUES (3, 0); " +
+  "DROP TABLE state; CREATE TABLE state (size, term_ms, clean); " +
+  "INSERT INTO state VALUES (10, 0, 1);";
+/** What is said of such. */
+const DATA = (data: string) => `table entry, row 3: data is ${data}, not within ±\\(2\\^53 - 1\\)$`;
+const STATE = ([said]: TemplateStringsArray) => `table state, row 1: ${said}`;
 
 /** Files that no server of this program can open: each with what is said of it. */
 const REFUSED: [name: string, make: (path: string) => void | Promise<void>, said: string][] = [
@@ -437,22 +451,89 @@ const REFUSED: [name: string, make: (path: string) => void | Promise<void>, said
     },
     "is of version 2, this program of 1",
   ],
-  [
-    "a file without its state",
+  ...([
+    ["without its state", "DELETE FROM state", "its table state has no row"],
+    [
+      "with two states",
+      "INSERT INTO state SELECT * FROM state",
+      "its table state has more than one",
+    ],
+    ["without its table", "DROP TABLE entry", "it has no table entry"],
+    ["without any table", "DROP TABLE entry; DROP TABLE state", "it has no table entry"],
+    ["without its other table", "DROP TABLE state", "it has no table state"],
+    [
+      "with a view for a table",
+      "DROP TABLE entry; CREATE VIEW entry AS SELECT 1 AS ind, 2 AS data",
+      "key",
+    ],
+    [
+      "without a column",
+      "ALTER TABLE entry DROP COLUMN data",
+      "its table entry has no column data",
+    ],
+    [
+      "without a term",
+      "ALTER TABLE state DROP COLUMN term_ms",
+      "its table state has no column term_ms",
+    ],
+    ["of more than one row to an entry", "DROP TABLE entry; CREATE TABLE entry (ind, data)", "key"],
+    ["of no entries", "UPDATE state SET size = 0", STATE`size is 0, not within 1 to 1000000`],
+    [
+      "of fewer",
+      "UPDATE state SET size = -9223372036854775808",
+      STATE`size is -9223372036854775808, `,
+    ],
+    ["of too many", "UPDATE state SET size = 1000001", STATE`size is 1000001, not within`],
+    [
+      "of a term below 0",
+      "UPDATE state SET term_ms = -1",
+      STATE`term_ms is -1, not within 0 to 3600000`,
+    ],
+    ["of too long a term", "UPDATE state SET term_ms = 3600001", STATE`term_ms is 3600001, not`],
+    ["neither clean nor not", "UPDATE state SET clean = 2", STATE`clean is 2, not within 0 to 1`],
+    ["with a text for a size", `${LOOSE} UPDATE state SET size = '10'`, STATE`size is '10', not`],
+    [
+      "with a fraction for a term",
+      `${LOOSE} UPDATE state SET term_ms = 0.5`,
+      STATE`term_ms is 0.5, `,
+    ],
+    ["with nothing for a state", `${LOOSE} UPDATE state SET clean = NULL`, STATE`clean is NULL, `],
+    [
+      "with an entry before the first",
+      "INSERT INTO entry VALUES (-1, 5)",
+      "row -1: ind is -1, not within 0 to 9",
+    ],
+    [
+      "with an entry behind the last",
+      "INSERT INTO entry VALUES (10, 5)",
+      "row 10: ind is 10, not within 0 to 9",
+    ],
+    [
+      "with the last entry of all",
+      "INSERT INTO entry VALUES (9223372036854775807, 5)",
+      "row 9223372036854775807: ind is 9223372036854775807, not",
+    ],
+    ["with 2^53", ENTRY("9007199254740992"), DATA("9007199254740992")],
+    ["with 2^53 + 1", ENTRY("9007199254740993"), DATA("9007199254740993")],
+    ["with -2^53", ENTRY("-9007199254740992"), DATA("-9007199254740992")],
+    ["with -2^63", ENTRY("-9223372036854775808"), DATA("-9223372036854775808")],
+    ["with a text for an entry", `${LOOSE} ${ENTRY("'5'")}`, DATA("'5'")],
+    ["with a fraction for an entry", `${LOOSE} ${ENTRY("0.5")}`, DATA("0.5")],
+    ["with nothing for an entry", `${LOOSE} ${ENTRY("NULL")}`, DATA("NULL")],
+    ["with bytes for an entry", `${LOOSE} ${ENTRY("x'0a'")}`, DATA("X'0A'")],
+    [
+      "with a long text for an entry",
+      `${LOOSE} ${ENTRY(`'${"x".repeat(99)}'`)}`,
+      DATA(`'${"x".repeat(63)}`),
+    ],
+  ] as const).map(([name, sql, said]): typeof REFUSED[number] => [
+    `a file ${name}`,
     async (path) => {
       await tableFile(path, 10);
-      tamper(path, "DELETE FROM state");
+      tamper(path, sql);
     },
-    "is damaged: it tells no size",
-  ],
-  [
-    "a file without its table",
-    async (path) => {
-      await tableFile(path, 10);
-      tamper(path, "DROP TABLE entry");
-    },
-    "cannot open",
-  ],
+    `is damaged: .*${said}`,
+  ]),
 ];
 
 for (const [name, make, said] of REFUSED) {
@@ -472,6 +553,21 @@ for (const [name, make, said] of REFUSED) {
     assertEquals(folder.contents(), before);
   });
 }
+
+Deno.test("store: a new table is said, with its path from the root; one that is there is not", async () => {
+  await using folder = new Folder();
+  const { pathname: root } = ROOT;
+  const flags = ["--no-prompt", "--allow-net=127.0.0.1", "--allow-read=data", "--allow-write=data"];
+  const packages = PICKED.map((flag) => flag.replace("=", `=${root}`));
+  const deno = [Deno.execPath(), "run", ...packages, ...flags, `${root}server.ts`, "--port", "0"];
+  const there = ["sh", "-c", 'cd "$0" && exec "$@"', folder.path("."), ...deno];
+  const made = `made a new table of 12 entries in ${folder.path("data/table.db")}`;
+  for (const said of [[made], []]) {
+    await using server = await start("server", ["--size", "12"], { command: there });
+    server.signal("SIGTERM");
+    assertEquals([(await server.ended()).code, server.logged.slice(0, -2)], [0, said]);
+  }
+});
 
 Deno.test("store: an empty file is a new one", async () => {
   await using folder = new Folder();

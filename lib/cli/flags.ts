@@ -30,6 +30,8 @@ export interface Flag<T> {
   readonly shown: string;
   /** What its value must be. */
   readonly must: string;
+  /** Whether it may be given again, and the last one counts: a compiled program has one already. */
+  readonly again?: boolean;
   /** The value that a text stands for; `undefined` where it stands for none. */
   readonly read: (text: string) => T | undefined;
 }
@@ -180,7 +182,9 @@ export function readFlags<V>(
     if (arg.startsWith(MARK)) continue;
     const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
     if (!Object.hasOwn(flags, name)) throw new UsageError(`unknown flag: ${arg}`);
-    if (given.has(name)) throw new UsageError(`--${name} is given twice: ${arg}`);
+    if (given.has(name) && !flags[name]!.again) {
+      throw new UsageError(`--${name} is given twice: ${arg}`);
+    }
     if (value !== undefined && flags[name]!.value === undefined) {
       throw new UsageError(`--${name} takes no value: ${arg}`);
     }

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { formatAddress, parseAddress } from "../net/address.ts";
+import { folderOf } from "../net/path.ts";
 import { HOST, PROXY_PORT, SERVER_PORT } from "../protocol/limits.ts";
-import { programCommand, type TaskName } from "./program_command.ts";
+import { programCommand, quoted, type TaskName } from "./program_command.ts";
 
 /** The programs. */
 export type ProgramName = "server" | "proxy" | "client";
@@ -87,10 +87,11 @@ export function addressesIn(program: ProgramName, args: readonly string[]): Addr
     return address(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
   }
   const data = value("--data");
+  const folder = data === undefined ? value("--folder") : folderOf(data);
   const named = {
     server: {
       listen: listen(SERVER_PORT),
-      folder: flags.includes("--memory") ? "" : data && dirname(data),
+      folder: flags.includes("--memory") ? "" : folder,
     },
     proxy: { listen: listen(PROXY_PORT), server: address(value("--server")) },
     client: { proxy: address(value("--proxy")) },
@@ -105,13 +106,20 @@ export function packageFlags(): string[] {
     : [];
 }
 
+/** Says what to do about what the sandbox refused to a compiled program. */
+export function compiledHint({ folder }: Addresses): string {
+  if (folder === undefined) return "this program was compiled without that permission";
+  const another = `HALFWAY_DATA=${quoted(folder)} deno task compile`;
+  return `this program was compiled for another folder; for this one: ${another}`;
+}
+
 /** Says what to do about what the sandbox refused to a program that was run with these arguments. */
 export function permissionHint(
   program: TaskName,
   addresses: Addresses,
   args: readonly string[],
 ): string {
-  if (Deno.build.standalone) return "this program was compiled without that permission";
+  if (Deno.build.standalone) return compiledHint(addresses);
   if (Object.values(addresses).some((text) => text.includes(","))) {
     return "Deno cannot allow what has a comma in it";
   }

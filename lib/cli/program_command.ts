@@ -4,8 +4,8 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { isLoopback, parseAddress } from "../net/address.ts";
+import { folderOf } from "../net/path.ts";
 import { HOST, PROXY_PORT, SERVER_PORT } from "../protocol/limits.ts";
 
 /** The tasks that start or ask nodes. */
@@ -17,7 +17,7 @@ export function programCommand(program: TaskName, args: readonly string[] = []):
   // Where npx keeps what it runs without installing it.
   const deno = /[\\/]_npx[\\/]/.test(path) ? ["npx", `deno@${Deno.version.deno}`] : ["deno"];
   const command = Deno.build.standalone
-    ? [`${dirname(path)}/halfway-${program}`]
+    ? [`${folderOf(path)}/halfway-${program}`]
     : [...deno, "task", program];
   return [...command, ...args].map(quoted).join(" ");
 }
@@ -49,6 +49,6 @@ export function startHint(
 }
 
 /** A word as a shell takes it. */
-function quoted(word: string): string {
+export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -73,6 +73,19 @@ export const UNTERMINATED_MS = 1000;
 /** The pause after a failed accept (no file descriptor left, say), in milliseconds. */
 export const ACCEPT_PAUSE_MS = 100;
 
+/** How long a commit waits for another program that writes to the file, in milliseconds. */
+export const BUSY_TIMEOUT_MS = 250;
+/** Pages of a file's log after which a server carries them over into the file. */
+export const CHECKPOINT_PAGES = 1000;
+/** How often a server that commits on and on looks at its file and log, in milliseconds. */
+export const CHECKPOINT_LOOK_MS = 50;
+/** The same once another program has made a checkpoint; and the pause after which it always looks. */
+export const SHARED_CHECKPOINT_LOOK_MS = 2;
+/** After how long without a change another program's checkpoint is taken to be over, in milliseconds. */
+export const CHECKPOINT_QUIET_MS = 250;
+/** How long a checkpoint may take in which the server is killed, in milliseconds. */
+export const MAX_CHECKPOINT_MS = 10_000;
+
 /** The term of a lease, in milliseconds. */
 export const LEASE_TERM_MS = 1000;
 /** The longest term, in milliseconds. */

@@ -4,22 +4,13 @@
  * @module
  */
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { dirname, isAbsolute } from "node:path";
+import type { StatementSync } from "node:sqlite";
 import { optionError } from "../net/options.ts";
-import { MAX_TABLE_SIZE, TABLE_SIZE } from "../protocol/limits.ts";
+import type { Database } from "./database.ts";
+import { busy, refusal, RESULT, resultCode } from "./sqlite_error.ts";
 import { CommitError, type OpenedStore, type Store, StoreError } from "./store.ts";
 import { type Changes, Table } from "./table.ts";
-
-/** "HALF", by which a file tells that it is ours: bytes 68 to 71 of a database's header. */
-const APPLICATION_ID = 0x48414c46;
-const HEADER_BYTES = 72;
-const MAGIC = "SQLite format 3\0";
-/** Entries that are read with one statement: a row at a time takes five times as long. */
-const ENTRIES_PER_READ = 20_000;
-
-/** SQLite's result codes, those that are told apart here. */
-const BUSY = 5, READONLY = 8, CORRUPT = 11, FULL = 13, CANTOPEN = 14, NOTADB = 26;
+import { create, isNew, readEntries, readState } from "./table_schema.ts";
 
 /** What a table that is opened, or made, is to be. */
 export interface OpenOptions {
@@ -27,87 +18,19 @@ export interface OpenOptions {
   readonly size: number | undefined;
   /** The first entries of a new file. */
   readonly init: readonly number[] | undefined;
-}
-
-/**
- * Opens the database of a file, and makes its folder where there is none.
- *
- * @throws {StoreError} If the file is there and is none of ours: it stays untouched.
- * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
- */
-export function openDatabase(path: string): DatabaseSync {
-  try {
-    Deno.mkdirSync(dirname(path), { recursive: true });
-    // As a path it cannot be taken for one of SQLite's own names: `:memory:`, or a URI.
-    const file = isAbsolute(path) ? path : `./${path}`;
-    if (openHere.has(identity(file))) throw locked(path);
-    checkHeader(file);
-    return new Database(file);
-  } catch (error) {
-    throw refusal(path, error);
-  }
-}
-
-/**
- * The files that this process has open. Whoever looks at one of them and closes it again takes
- * SQLite's lock off it: on POSIX, a lock ends when any descriptor of the file is closed.
- */
-const openHere = new Set<string>();
-
-/** A database that nobody here looks at while it is open. */
-class Database extends DatabaseSync {
-  readonly #identity: string;
-
-  constructor(path: string) {
-    super(path, { timeout: 0 });
-    this.#identity = identity(path);
-    openHere.add(this.#identity);
-  }
-
-  override close(): void {
-    super.close();
-    openHere.delete(this.#identity);
-  }
-}
-
-/** What is the same for every name of a file; the name, where there is no file or no number. */
-function identity(path: string): string {
-  try {
-    const { dev, ino, isFile } = Deno.statSync(path);
-    if (!isFile) throw new StoreError(`${path} is no regular file`);
-    return ino === null ? path : `${dev}:${ino}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return path;
-    throw error;
-  }
-}
-
-/** Looks at a file before SQLite does, which would change one that is another program's. */
-function checkHeader(path: string): void {
-  let file;
-  try {
-    file = Deno.openSync(path, { read: true, write: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  const header = new Uint8Array(HEADER_BYTES);
-  let length = 0;
-  try {
-    for (let count; (count = file.readSync(header.subarray(length))); length += count);
-  } finally {
-    file.close();
-  }
-  if (length === 0) return;
-  const magic = new TextDecoder("latin1").decode(header.subarray(0, MAGIC.length));
-  if (magic !== MAGIC || new DataView(header.buffer).getUint32(68) !== APPLICATION_ID) {
-    throw new StoreError(`${path} is no table of this program's`);
-  }
+  /**
+   * After how many pages of the log they are carried over into the file.
+   *
+   * @default {1000}
+   */
+  readonly checkpointPages?: number;
+  /** Told, in a sentence, that a new table was made, and of what goes wrong and fails no write. */
+  readonly log?: (sentence: string) => void;
 }
 
 /** A store in an SQLite database: a write is there when its commit has returned. */
 export class SqliteStore implements Store {
-  readonly #db: DatabaseSync;
+  readonly #db: Database;
   readonly #name: string;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -117,7 +40,7 @@ export class SqliteStore implements Store {
   readonly #setTerm: StatementSync;
   readonly #setClean: StatementSync;
 
-  private constructor(db: DatabaseSync, name: string) {
+  private constructor(db: Database, name: string) {
     this.#db = db;
     this.#name = name;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
@@ -132,46 +55,39 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Takes over a database, which nobody else can use from then on, and reads the table in it, or
-   * makes one.
+   * Takes over a database, and reads the table in it, or makes one.
    *
    * @param name What the database is called in errors: its path.
-   * @throws {StoreError} If it is locked, damaged, none of ours, or holds a larger table.
+   * @throws {StoreError} If it is damaged, none of ours, holds a larger table, or another program
+   * does not let it be written.
    * @throws {TypeError} If `init` was given and there is a table.
    */
-  static open(db: DatabaseSync, name: string, options: OpenOptions): OpenedStore {
+  static open(db: Database, name: string, options: OpenOptions): OpenedStore {
+    const { init, checkpointPages, log = () => {} } = options;
     try {
-      // The lock that the first statement takes is kept. An error of `exec` would not tell its kind.
-      db.exec("PRAGMA locking_mode = EXCLUSIVE");
-      db.prepare("BEGIN EXCLUSIVE").run();
-      if (db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n === 0) {
-        create(db, options);
-      } else {
-        if (options.init !== undefined) {
-          throw optionError(new TypeError(`Cannot take init for a table that exists: ${name}`));
-        }
-        check(db, name);
+      // An error of `exec` would not tell its kind.
+      db.prepare("BEGIN IMMEDIATE").run();
+      const made = isNew(db);
+      if (made) create(db, options.size, init);
+      else if (init !== undefined) {
+        throw optionError(new TypeError(`Cannot take init for a table that exists: ${name}`));
       }
-      const state = db.prepare("SELECT size, term_ms, clean FROM state").get();
-      if (state === undefined || !(Number(state.size) <= MAX_TABLE_SIZE)) {
-        throw new StoreError(`${name} is damaged: it tells no size`);
-      }
-      const size = options.size ?? Number(state.size);
-      if (size < Number(state.size)) {
+      const state = readState(db, name);
+      const size = options.size ?? state.size;
+      if (size < state.size) {
         throw new StoreError(`${name} holds a table of ${state.size} entries, more than ${size}`);
       }
       // All that can be wrong with the file has shown before it is changed.
-      const table = new Table(read(db, size));
+      const table = new Table(readEntries(db, name, state.size, size));
       const store = new SqliteStore(db, name);
       db.prepare("COMMIT").run();
-      db.prepare("PRAGMA journal_mode = WAL").get();
+      const mode = db.prepare("PRAGMA journal_mode = WAL").get()!.journal_mode;
+      if (mode !== "wal") throw new StoreError(`${name} cannot have a log beside it: "${mode}"`);
       db.exec("PRAGMA synchronous = FULL");
       db.prepare("UPDATE state SET size = ?, clean = 0").run(size);
-      return {
-        store,
-        table,
-        leasedMs: state.clean === 1 ? 0 : Number(state.term_ms),
-      };
+      db.serve(checkpointPages, log);
+      if (made) log(`made a new table of ${size} entries in ${absolute(name)}`);
+      return { store, table, leasedMs: state.clean ? 0 : state.termMs };
     } catch (error) {
       db.close();
       throw refusal(name, error);
@@ -182,18 +98,21 @@ export class SqliteStore implements Store {
   commit({ cleared, entries }: Changes): void {
     let known = true;
     try {
-      this.#begin.run();
-      if (cleared) this.#clear.run();
-      for (const [index, data] of entries) this.#put.run(index, data);
+      // Not `run`, which makes an object of what it has done.
+      this.#begin.get();
+      if (cleared) this.#clear.get();
+      for (const [index, data] of entries) this.#put.get(index, data);
       // Once the commit has begun, only these say for sure that it was not made.
       known = false;
-      this.#commit.run();
+      this.#commit.get();
     } catch (error) {
-      const { errcode } = error as { errcode?: number };
-      if (!known && errcode !== FULL && errcode !== BUSY) throw error;
+      const code = resultCode(error);
+      if (!known && code !== RESULT.FULL && code !== RESULT.BUSY) throw error;
       if (this.#db.isTransaction) this.#rollback.run();
-      throw new CommitError((error as Error).message, { cause: error });
+      const why = code === RESULT.BUSY ? busy(this.#name) : (error as Error).message;
+      throw new CommitError(why, { cause: error });
     }
+    this.#db.tend();
   }
 
   /** {@linkcode Store.setTerm}; a {@linkcode StoreError} says why it could not be recorded. */
@@ -215,66 +134,11 @@ export class SqliteStore implements Store {
   }
 }
 
-function create(db: DatabaseSync, { size, init = [] }: OpenOptions): void {
-  // Not yet in WAL mode: the header is then in the file itself when this is done.
-  db.exec(`
-    PRAGMA application_id = ${APPLICATION_ID};
-    PRAGMA user_version = 1;
-    CREATE TABLE entry (ind INTEGER PRIMARY KEY, data INTEGER NOT NULL) STRICT;
-    CREATE TABLE state (size INTEGER NOT NULL, term_ms INTEGER NOT NULL, clean INTEGER NOT NULL)
-      STRICT;
-  `);
-  db.prepare("INSERT INTO state VALUES (?, 0, 1)").run(size ?? Math.max(TABLE_SIZE, init.length));
-  const put = db.prepare("INSERT INTO entry VALUES (?, ?)");
-  init.forEach((data, index) => put.run(index, data));
-}
-
-function check(db: DatabaseSync, name: string): void {
-  const version = db.prepare("PRAGMA user_version").get()!.user_version;
-  if (version !== 1) throw new StoreError(`${name} is of version ${version}, this program of 1`);
-  const found = String(db.prepare("PRAGMA quick_check(1)").get()!.quick_check);
-  // The first of its lines may just say which database.
-  if (found !== "ok") throw new StoreError(`${name} is damaged: ${found.split("\n").at(-1)}`);
-}
-
-function read(db: DatabaseSync, size: number): Float64Array {
-  const data = new Float64Array(size);
-  const some = db.prepare(
-    "SELECT json_group_array(ind) AS ind, json_group_array(data) AS data FROM entry " +
-      "WHERE ind >= ? AND ind < ?",
-  );
-  for (let from = 0; from < size; from += ENTRIES_PER_READ) {
-    const row = some.get(from, from + ENTRIES_PER_READ)!;
-    const integers: number[] = JSON.parse(String(row.data));
-    JSON.parse(String(row.ind)).forEach((index: number, i: number) => data[index] = integers[i]!);
-  }
-  return data;
-}
-
-function locked(name: string, options?: ErrorOptions): StoreError {
-  return new StoreError(`${name} is locked: another server has it open`, options);
-}
-
-/** What is said of a database that cannot be opened. */
-function refusal(name: string, error: unknown): unknown {
-  if (
-    error instanceof StoreError || error instanceof TypeError ||
-    error instanceof Deno.errors.NotCapable
-  ) return error;
-  const { errcode, message } = error as Error & { errcode?: number };
-  const because = (why: string) => new StoreError(why, { cause: error });
-  switch (errcode) {
-    case BUSY:
-      return locked(name, { cause: error });
-    case NOTADB:
-      return because(`${name} is no table of this program's`);
-    case CORRUPT:
-      return because(`${name} is damaged: ${message}`);
-    case READONLY:
-    case CANTOPEN:
-    case FULL:
-      return because(`${name} cannot be written: ${message}`);
-    default:
-      return because(`cannot open ${name}: ${message}`);
+/** A path from the root; as it was given, where the sandbox does not tell. */
+function absolute(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
   }
 }

@@ -17,7 +17,8 @@ import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
 import { checkOption, checkTypes, current, optionError } from "../net/options.ts";
 import { serve } from "../net/serve.ts";
 import { within } from "../net/within.ts";
-import { openDatabase, SqliteStore } from "./sqlite_store.ts";
+import { openDatabase } from "./database.ts";
+import { SqliteStore } from "./sqlite_store.ts";
 import { memoryStore, type OpenedStore } from "./store.ts";
 import { Table } from "./table.ts";
 import { TableNode } from "./table_node.ts";
@@ -28,6 +29,9 @@ export interface TableServerOptions extends NodeOptions {
   /**
    * The file that keeps the table, and is made where there is none. Without it nothing is kept: the
    * table, and the promise that nobody sees an old value, end with the server.
+   *
+   * Other processes may read and back up the file while the server runs. The process of the server
+   * must not open it by itself: on POSIX, closing it would take off the locks of the server.
    */
   data?: string;
   /**
@@ -70,14 +74,15 @@ export class TableServer implements AsyncDisposable {
    * @throws {RangeError} If an option is outside its range.
    * @throws {TypeError} If an option is not of its type, or `init` was given and there is a table in
    * the file.
-   * @throws {StoreError} If the file is locked, damaged, none of ours, or holds a larger table.
+   * @throws {StoreError} If the file is locked, damaged, none of ours, or holds a larger table, or if
+   * the log that lies beside it is not its own.
    * @throws {Deno.errors.AddrInUse} If another listens there.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids the address or the file.
    */
   // deno-lint-ignore require-await -- an error is a rejection here as with the other nodes
   static async listen(options: TableServerOptions = {}): Promise<TableServer> {
     checkTypes(options, { data: "string", size: "number", leaseMs: "number" });
-    const { data, size, init } = options;
+    const { data, size, init, log = () => {} } = options;
     if (data === "") {
       throw optionError(
         new TypeError(`Cannot take data that is no path of a file: ${current(data)}`),
@@ -97,7 +102,9 @@ export class TableServer implements AsyncDisposable {
       checkOption("init", integer, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     }
     return TableServer.over(() => {
-      if (data !== undefined) return SqliteStore.open(openDatabase(data), data, { size, init });
+      if (data !== undefined) {
+        return SqliteStore.open(openDatabase(data), data, { size, init, log });
+      }
       const entries = new Float64Array(size ?? TABLE_SIZE);
       entries.set(init ?? []);
       return { store: memoryStore, table: new Table(entries), leasedMs: 0 };
