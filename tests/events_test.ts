@@ -4,6 +4,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { CacheProxy, CoherentCache, type NodeEvent, TableClient, TableServer } from "../mod.ts";
+import { ToldEntries } from "../lib/proxy/told_entries.ts";
 import { CommitError, memoryStore } from "../lib/server/store.ts";
 import { Table } from "../lib/server/table.ts";
 import { WaitWatch } from "../lib/server/wait_watch.ts";
@@ -94,14 +95,24 @@ Deno.test("events: a proxy tells what it drops for a write, and what enters then
   await say(upstream, "OP=PUT;IND=7,9;DATA=1,2;", "OP=ERR;DATA=500;MSG=no;");
   await client.line();
   await client.line();
-  await both.hold(client, 1, 2);
+  await both.hold(client, 1, 2, 3);
+  await say(upstream, "OP=INV;IND=3;");
+  await hear(upstream, "OP=INV;IND=3;");
   await both.lose();
   assertEquals(told.of("drop", "enter").map(bare), [
     { type: "enter", node: "proxy", ind: [7, 8], data: [107, 108], evicted: [], why: "read" },
     { type: "drop", node: "proxy", ind: [7], count: 1, why: "write" },
     // The write of 7 and 9 was answered while that of all was under way: nothing entered.
     { type: "drop", node: "proxy", ind: "all", count: 1, why: "clear" },
-    { type: "enter", node: "proxy", ind: [1, 2], data: [101, 102], evicted: [], why: "read" },
+    {
+      type: "enter",
+      node: "proxy",
+      ind: [1, 2, 3],
+      data: [101, 102, 103],
+      evicted: [],
+      why: "read",
+    },
+    { type: "drop", node: "proxy", ind: [3], count: 1, why: "invalidation" },
     { type: "drop", node: "proxy", ind: "all", count: 2, why: "disconnected" },
   ]);
   const again = await both.greet();
@@ -193,6 +204,19 @@ Deno.test("events: a lease is granted, renewed, lapses, and is granted anew", as
     told.text(ports, true),
     `${begin}${renewal}${renewal}\n                proxy → server  OP=SUB;${anew}`,
   );
+});
+
+Deno.test("events: a table of another size drops what was held", () => {
+  const told = new Told();
+  const kept = { capacity: undefined, eviction: "fifo", onWrite: "allocate" } as const;
+  const entries = new ToldEntries(kept, told.events);
+  entries.open(4);
+  entries.enter([1, 2], [5, 6]);
+  entries.open(4);
+  entries.open(6);
+  assertEquals(told.of("drop"), [
+    { type: "drop", node: "proxy", ind: "all", count: 2, why: "resized" },
+  ]);
 });
 
 Deno.test("events: an invalidation by another proxy, as the server tells it", async () => {

@@ -20,6 +20,7 @@ import { within } from "../net/within.ts";
 import type { Eviction } from "./bounded_cache.ts";
 import { Entries } from "./entries.ts";
 import { Lane } from "./lane.ts";
+import { ToldEntries } from "./told_entries.ts";
 import { Upstream } from "./upstream.ts";
 
 /** Options of a {@linkcode CoherentCache}. */
@@ -128,7 +129,8 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
     if (capacity !== undefined) checkOption("capacity", capacity, 1, Number.MAX_SAFE_INTEGER);
     const log = guardLog(options.log);
     const events = guardSink(options.events, log);
-    this.#entries = new Entries({ capacity, eviction, onWrite, events });
+    const kept = { capacity, eviction, onWrite };
+    this.#entries = events === undefined ? new Entries(kept) : new ToldEntries(kept, events);
     this.#upstream = new Upstream({
       server,
       timeoutMs,
@@ -197,10 +199,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
     if ((request.op === "GET" || request.op === "ADD") && this.#upstream.mayServe()) {
       // As a lane would, without making one.
       const data = this.#entries.read(request.ind);
-      if (data !== undefined) {
-        this.#upstream.events?.({ type: "hit", node: "proxy", ind: request.ind });
-        return Promise.resolve(readReply(request, data));
-      }
+      if (data !== undefined) return Promise.resolve(readReply(request, data));
     }
     if (this.#closing !== undefined) {
       return Promise.resolve(errorReply(503, "the cache is closed, and nothing was changed"));

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { EventSink } from "../events.ts";
 import { BoundedCache, type Eviction } from "./bounded_cache.ts";
 import { WritesUnderWay, type Written } from "./writes_under_way.ts";
 
@@ -16,35 +15,6 @@ export interface EntriesOptions {
   readonly eviction: Eviction;
   /** Whether what is written enters. */
   readonly onWrite: "allocate" | "around";
-  /** Told of what enters and what is dropped. */
-  readonly events?: EventSink | undefined;
-}
-
-/** Why entries are dropped. */
-export type Dropped = "invalidation" | "write" | "clear" | "disconnected" | "resized";
-
-/** What enters in one step, for `events`. */
-class Entered {
-  readonly #why: "read" | "write";
-  readonly #ind: number[] = [];
-  readonly #data: number[] = [];
-  readonly #evicted: number[] = [];
-
-  constructor(why: "read" | "write") {
-    this.#why = why;
-  }
-
-  add(index: number, data: number, evicted: number | undefined): void {
-    this.#ind.push(index);
-    this.#data.push(data);
-    if (evicted !== undefined) this.#evicted.push(evicted);
-  }
-
-  tell(events: EventSink): void {
-    if (this.#ind.length === 0) return;
-    const [ind, data, evicted, why] = [this.#ind, this.#data, this.#evicted, this.#why];
-    events({ type: "enter", node: "proxy", ind, data, evicted, why });
-  }
 }
 
 /**
@@ -58,13 +28,21 @@ export class Entries {
   #cache: BoundedCache;
   #tableSize: number | undefined;
   #open = false;
-  readonly #events: EventSink | undefined;
 
   /** Makes empty ones, closed. */
   constructor(options: EntriesOptions) {
     this.#options = options;
-    this.#events = options.events;
-    this.#cache = new BoundedCache(options.capacity ?? 0, options.eviction);
+    this.#cache = this.makeCache(options.capacity ?? 0, options.eviction);
+  }
+
+  /** Makes an empty cache; called before anything else is made. */
+  protected makeCache(capacity: number, eviction: Eviction): BoundedCache {
+    return new BoundedCache(capacity, eviction);
+  }
+
+  /** Those that are held. */
+  protected get cache(): BoundedCache {
+    return this.#cache;
   }
 
   /** The table's size; `undefined` until the server has told it. */
@@ -83,15 +61,14 @@ export class Entries {
     this.#tableSize = tableSize;
     const capacity = this.#options.capacity ?? Math.ceil((tableSize ?? 0) / 2);
     if (capacity === this.#cache.capacity) return;
-    this.drop(undefined, "resized");
-    this.#cache = new BoundedCache(capacity, this.#options.eviction);
+    this.#cache = this.makeCache(capacity, this.#options.eviction);
   }
 
   /** Drops all, and lets nothing in any more. */
   close(): void {
     this.#open = false;
     this.#tableSize = undefined;
-    this.drop(undefined, "disconnected");
+    this.#cache.clear();
   }
 
   /** The data of these indices, in that order; `undefined` where one is not held. */
@@ -106,8 +83,17 @@ export class Entries {
     return data;
   }
 
-  /** Those of these indices that are not held, each once. */
+  /** The same for a part-hit, when its misses have come. */
+  readAgain(ind: readonly number[]): number[] | undefined {
+    return this.read(ind);
+  }
+
+  /** Those of these indices that are not held, each once, where a read has not found all. */
   missing(ind: readonly number[]): number[] {
+    return this.#missing(ind);
+  }
+
+  #missing(ind: readonly number[]): number[] {
     return [...new Set(ind)].filter((index) => this.#cache.get(index) === undefined);
   }
 
@@ -115,36 +101,26 @@ export class Entries {
   enter(ind: readonly number[], data: readonly number[]): void {
     if (!this.#open) return;
     // What was missing enters once; what was held is not brought back when that pushes it out.
-    const missing = ind.length === 1 ? undefined : new Set(this.missing(ind));
+    const missing = ind.length === 1 ? undefined : new Set(this.#missing(ind));
     for (const index of ind) this.#cache.touch(index);
-    const entered = this.#events && new Entered("read");
     for (let i = 0; i < ind.length; i++) {
       const index = ind[i]!;
       if (this.#underWay.has(index)) continue;
       if (!missing || missing.delete(index) || this.#cache.get(index) !== undefined) {
-        this.#set(index, data[i]!, entered);
+        this.#cache.set(index, data[i]!);
       }
-    }
-    entered?.tell(this.#events!);
-  }
-
-  #set(index: number, data: number, entered: Entered | undefined): void {
-    const evicted = this.#cache.set(index, data);
-    if (entered !== undefined && this.#cache.get(index) !== undefined) {
-      entered.add(index, data, evicted);
     }
   }
 
   /** Drops these entries, or all. */
-  drop(written: Written, why: Dropped = "invalidation"): void {
-    if (this.#events !== undefined) this.#tellDrop(this.#events, written, why);
+  drop(written: Written): void {
     if (written === undefined) this.#cache.clear();
     else written.forEach((index) => this.#cache.delete(index));
   }
 
   /** A write is about to be sent. */
   beginWrite(written: Written): void {
-    this.drop(written, written === undefined ? "clear" : "write");
+    this.drop(written);
     this.#underWay.begin(written);
   }
 
@@ -156,21 +132,11 @@ export class Entries {
   /** Puts in what was written, after the write has ended well. */
   enterWritten(ind: readonly number[], data: readonly number[]): void {
     if (!this.#open || this.#options.onWrite === "around") return;
-    const entered = this.#events && new Entered("write");
     ind.forEach((index, i) => {
       if (this.#underWay.has(index)) return;
       this.#cache.delete(index);
-      this.#set(index, data[i]!, entered);
+      this.#cache.set(index, data[i]!);
     });
-    entered?.tell(this.#events!);
-  }
-
-  /** Tells which of these are dropped: those that are held. */
-  #tellDrop(events: EventSink, written: Written, why: Dropped): void {
-    const held = written?.filter((index) => this.#cache.get(index) !== undefined);
-    const ind = held === undefined ? "all" : [...new Set(held)];
-    const count = ind === "all" ? this.#cache.size : ind.length;
-    if (count > 0) events({ type: "drop", node: "proxy", ind, count, why });
   }
 
   /** The entries held, `[index, data]`, the oldest first. */

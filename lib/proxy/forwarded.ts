@@ -165,7 +165,7 @@ export class ForwardedRead extends Forwarded {
   #join(fetched: Map<number, number>): number[] | undefined {
     if (!this.#upstream.mayServe()) return undefined;
     const held = this.#asked.ind.filter((index) => !fetched.has(index));
-    const data = this.#entries.read(held);
+    const data = this.#entries.readAgain(held);
     if (data === undefined) return undefined;
     let next = 0;
     return this.#asked.ind.map((index) => fetched.get(index) ?? data[next++]!);

@@ -14,7 +14,6 @@
  * @module
  */
 
-import type { EventSink } from "../events.ts";
 import { errorReply } from "../protocol/error.ts";
 import {
   MAX_INDICES,
@@ -45,7 +44,6 @@ export class Lane {
   readonly #entries: Entries;
   readonly #upstream: Upstream;
   readonly #answer: (reply: Reply) => void;
-  readonly #events: EventSink | undefined;
   readonly #slots = new Fifo<Slot>();
   readonly #held = new Fifo<Request | ErrorReply>();
   #partHit: ForwardedRead | undefined;
@@ -70,7 +68,6 @@ export class Lane {
     this.#entries = entries;
     this.#upstream = upstream;
     this.#answer = answer;
-    this.#events = upstream.events;
   }
 
   /** Looks at the lease; holds for the requests that are taken before the next `await`. */
@@ -141,16 +138,14 @@ export class Lane {
   #read(request: GetRequest | AddRequest, idle: boolean): void {
     if (idle && this.#mayServe) {
       const data = this.#entries.read(request.ind);
-      if (data !== undefined) {
-        this.#events?.({ type: "hit", node: "proxy", ind: request.ind });
-        return this.#answer(readReply(request, data));
-      }
+      if (data !== undefined) return this.#answer(readReply(request, data));
     }
     const refusal = this.#outside(request.ind);
     if (refusal !== undefined) return this.#fill(refusal, idle);
-    const missing = idle && this.#mayServe ? this.#entries.missing(request.ind) : [];
+    const missing = idle && this.#mayServe
+      ? this.#entries.missing(request.ind)
+      : this.#bypass(request.ind);
     const partial = missing.length > 0 && missing.length < new Set(request.ind).size;
-    if (this.#events !== undefined) this.#tellRead(request.ind, missing, partial, idle);
     const read = new ForwardedRead(
       request,
       partial ? missing : undefined,
@@ -162,17 +157,11 @@ export class Lane {
     this.#forward(read);
   }
 
-  /** Tells of a read that the server is asked for. */
-  #tellRead(ind: readonly number[], misses: number[], partial: boolean, idle: boolean): void {
-    if (partial) {
-      const hits = [...new Set(ind).difference(new Set(misses))];
-      this.#events!({ type: "part-hit", node: "proxy", hits, misses });
-    } else if (misses.length > 0) {
-      this.#events!({ type: "miss", node: "proxy", ind: misses });
-    } else {
-      const why = this.#mayServe && !idle ? "in-flight" : "no-lease";
-      this.#events!({ type: "bypass", node: "proxy", ind, why });
-    }
+  /** Tells that the cache is not looked at for these. */
+  #bypass(ind: readonly number[]): number[] {
+    const why = this.#mayServe ? "in-flight" : "no-lease";
+    this.#upstream.events?.({ type: "bypass", node: "proxy", ind, why });
+    return [];
   }
 
   #outside(ind: readonly number[]): ErrorReply | undefined {
