@@ -281,8 +281,10 @@ Deno.test("deno task run twice: other ports, and a line where the table is in us
   for (
     const [i, [port, program]] of [[6002, "server"], [6001, "proxy"], [6003, "proxy"]].entries()
   ) {
-    const line = `port ${port} is taken: the ${program} listens on ${third.nodes[i]!.port}\n`;
-    assertStringIncludes(welcome, line);
+    const { port: own } = third.nodes[i]!;
+    const line = `port ${port} is taken: the ${program} listens on ${own}\n`;
+    // Whoever else had it may have let it go.
+    assertEquals(welcome.includes(line), own !== `${port}`, welcome);
   }
   await third.ask("get 1", /DATA=0;/);
   await first.ask("get 1", /DATA=0;/);
