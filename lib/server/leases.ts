@@ -117,7 +117,8 @@ export class Leases {
     for (const session of this.#sessions) {
       if (session !== own && session.held.meets(ind)) return true;
     }
-    return this.#disconnected.end(ind) > performance.now();
+    const end = this.#disconnected.end(ind);
+    return end > -Infinity && end > performance.now();
   }
 
   /**
