@@ -3,7 +3,7 @@
  * its place.
  */
 
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertGreater, assertMatch, assertRejects } from "@std/assert";
 import { StoreError, TableClient, TableError, TableServer } from "../mod.ts";
 import { openDatabase } from "../lib/server/database.ts";
 import { SqliteStore } from "../lib/server/sqlite_store.ts";
@@ -182,6 +182,27 @@ for (const mode of MODES) {
     assertEquals(await found(data), written);
   });
 }
+
+Deno.test("backup: a server starts after a checkpoint of part of its log that it has not seen", async () => {
+  await using folder = new Folder();
+  const data = folder.path();
+  for (let written = 1; written < 4; written += 2) {
+    await using server = await startOn(data);
+    await put(server, written);
+    await using reader = await OtherProgram.open(data);
+    for (const statement of ["BEGIN", "SELECT * FROM entry"]) await reader.sql(statement);
+    await put(server, written + 1);
+    await kill(server);
+    // What the reader does not see yet stays in the log alone.
+    await using program = await OtherProgram.open(data);
+    const [row] = await program.sql("PRAGMA wal_checkpoint(PASSIVE)");
+    assertGreater(Number(row!.log), Number(row!.checkpointed));
+    assertGreater(Number(row!.checkpointed), 0);
+    await program[Symbol.asyncDispose]();
+    await reader[Symbol.asyncDispose]();
+    assertEquals(await found(data), written + 1);
+  }
+});
 
 Deno.test("backup: a program that opens a running server's file and closes it leaves the log alone", async () => {
   await using folder = new Folder();

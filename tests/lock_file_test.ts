@@ -25,7 +25,7 @@ Deno.test("lock file: one has it, until it is released; an empty one is removed 
     assertEquals(Object.keys(folder.contents()), []);
   }
   const lock = taken(path);
-  lock.record({ mtimeMs: 1, size: 2 }, false);
+  lock.record({ mtimeMs: 1, size: 2 }, LOG, false);
   lock.release();
   assertEquals(Object.keys(folder.contents()), ["a-lock"]);
 });
@@ -63,6 +63,7 @@ Deno.test("lock file: releasing it does not remove that of another, if somebody 
 });
 
 const FILE = { mtimeMs: Date.parse("2026-11-21T10:00:00.123Z"), size: 8192 };
+const LOG = { salt: 2 ** 32 - 1, copied: 7, whole: true };
 const OTHERS = [{ ...FILE, size: 12288 }, { ...FILE, mtimeMs: FILE.mtimeMs + 1 }];
 
 Deno.test("lock file: it knows the file again that was recorded, also for the next that takes it", async () => {
@@ -71,8 +72,8 @@ Deno.test("lock file: it knows the file again that was recorded, also for the ne
   let lock = taken(path);
   // Nothing is known yet.
   for (const file of [FILE, ...OTHERS]) assertEquals(lock.fits(file), true);
-  lock.record(OTHERS[0]!, true);
-  lock.record(FILE, false);
+  lock.record(OTHERS[0]!, LOG, true);
+  lock.record(FILE, LOG, false);
   for (let i = 0; i < 2; i++) {
     assertEquals([FILE, ...OTHERS].map((file) => lock.fits(file)), [true, false, false]);
     lock.release();
@@ -80,6 +81,7 @@ Deno.test("lock file: it knows the file again that was recorded, also for the ne
   }
   assertEquals(JSON.parse(Deno.readTextFileSync(path)), {
     ...FILE,
+    ...LOG,
     changing: false,
     lock: Deno.statSync(path).ino,
   });
@@ -92,7 +94,7 @@ Deno.test("lock file: while the file is changing it may look as it did, or as wr
   await using folder = new Folder();
   const path = folder.path("a-lock");
   const lock = taken(path);
-  lock.record(FILE, true);
+  lock.record(FILE, LOG, true);
   const since = Date.parse("2026-11-21T11:00:00.000Z");
   Deno.utimeSync(path, new Date(since), new Date(since));
   const writtenAt = (mtimeMs: number) => lock.fits({ mtimeMs, size: 4096 });
@@ -107,7 +109,7 @@ Deno.test("lock file: a copy of one, a torn one and an empty one say nothing", a
   await using folder = new Folder();
   const path = folder.path("a-lock"), copy = folder.path("b-lock");
   const lock = taken(path);
-  lock.record(FILE, false);
+  lock.record(FILE, LOG, false);
   Deno.copyFileSync(path, copy);
   assertNotEquals(Deno.statSync(copy).ino, Deno.statSync(path).ino);
   const text = Deno.readTextFileSync(path);

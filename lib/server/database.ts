@@ -17,8 +17,8 @@ import {
   SHARED_CHECKPOINT_LOOK_MS,
 } from "../protocol/limits.ts";
 import { folderOf } from "../net/path.ts";
-import { type Appearance, appearance, isSame, LockFile } from "./lock_file.ts";
-import { checkLog, hasLog, plainPath } from "./log_check.ts";
+import { type Appearance, appearance, isSame, LockFile, type LogMark } from "./lock_file.ts";
+import { checkLog, hasLog, plainPath, saltOf } from "./log_check.ts";
 import { locked, refusal } from "./sqlite_error.ts";
 import { StoreError } from "./store.ts";
 import { APPLICATION_ID } from "./table_schema.ts";
@@ -54,6 +54,8 @@ export function openDatabase(path: string): Database {
     throw refusal(path, error);
   }
 }
+
+const UNKNOWN: LogMark = { salt: undefined, copied: 0, whole: false };
 
 /** The files that this process has open, under whatever name. */
 const openHere = new Set<string>();
@@ -152,18 +154,16 @@ export class Database extends DatabaseSync {
     this.exec("PRAGMA wal_autocheckpoint = 0");
     this.#pages = this.prepare("PRAGMA wal_checkpoint(NOOP)");
     this.#passive = this.prepare("PRAGMA wal_checkpoint(PASSIVE)");
-    if (!this.#lock.isEmpty) {
-      const now = appearance(this.#file.statSync());
-      this.#seen = now;
-      if (this.#hadLog && this.#lock.knows(now)) return;
-      if (now !== undefined) attempt(() => this.#lock.record(now, true));
-    }
-    // It shall not look like a copy that was made of it before and has kept its time.
+    const seen = this.#lock.isEmpty ? undefined : appearance(this.#file.statSync());
     attempt(() => {
+      if (this.#hadLog && this.#lock.knows(seen)) return;
+      if (seen !== undefined) this.#lock.record(seen, this.#lock.mark ?? UNKNOWN, true);
+      // It shall not look like a copy that was made of it before and has kept its time.
       const now = new Date();
       this.#file.utimeSync(now, now);
     });
-    this.#record();
+    // To read the log of a server that was killed counts as much as to have tried all of it.
+    this.#record(() => ({ ...this.#mark(), copied: Number(this.#pages!.get()!.log) }));
   }
 
   /**
@@ -194,11 +194,12 @@ export class Database extends DatabaseSync {
     attempt(() => this.#checkpoint());
     clearTimeout(this.#quiet);
     // If nobody else has it open, SQLite makes one more before it removes the log.
-    attempt(() => this.#lock.record(appearance(this.#file.statSync())!, true));
+    const mark = this.#lock.mark ?? UNKNOWN;
+    attempt(() => this.#lock.record(appearance(this.#file.statSync())!, mark, true));
     try {
       super.close();
     } finally {
-      attempt(() => hasLog(this.#path) ? this.#record() : this.#lock.forget());
+      attempt(() => hasLog(this.#path) ? this.#record(() => mark) : this.#lock.forget());
       openHere.delete(this.#identity);
       this.#file.close();
       this.#lock.release();
@@ -227,7 +228,8 @@ export class Database extends DatabaseSync {
   /** As long as a checkpoint may go on, the file may look as it does, or as it will soon. */
   #isChanging(now: Appearance | undefined): void {
     this.#seen = now;
-    if (now !== undefined) attempt(() => this.#lock.record(now, true));
+    const mark = this.#lock.mark ?? UNKNOWN;
+    if (now !== undefined) attempt(() => this.#lock.record(now, mark, true));
     clearTimeout(this.#quiet);
     this.#quiet = setTimeout(() =>
       attempt(() => {
@@ -238,15 +240,24 @@ export class Database extends DatabaseSync {
     Deno.unrefTimer(this.#quiet);
   }
 
+  #mark(): LogMark {
+    const { log, checkpointed } = this.#pages!.get()!;
+    return {
+      salt: saltOf(this.#path),
+      copied: Number(checkpointed),
+      whole: checkpointed === log,
+    };
+  }
+
   /** The log belongs to the file as it looks now. */
-  #record(): void {
+  #record(mark = () => this.#mark()): void {
     // The first use of a timer takes a while, and a server that starts has none.
     if (this.#quiet !== undefined) clearTimeout(this.#quiet);
     attempt(() => {
       // The time at which it was written must not be lost in a power cut that the record survives.
       this.#file.syncSync();
       this.#seen = appearance(this.#file.statSync());
-      if (this.#seen !== undefined) this.#lock.record(this.#seen, false);
+      if (this.#seen !== undefined) this.#lock.record(this.#seen, mark(), false);
     });
   }
 }

@@ -26,8 +26,18 @@ export function isSame(one: Appearance | undefined, other: Appearance | undefine
   return one?.mtimeMs === other?.mtimeMs && one?.size === other?.size;
 }
 
+/** Which log lay beside the file, and how much of it was in the file. */
+export interface LogMark {
+  /** The number of the log, which counts up each time it begins anew; `undefined`: not known. */
+  readonly salt: number | undefined;
+  /** How many of its pages a checkpoint may have carried over. */
+  readonly copied: number;
+  /** Whether those are all. */
+  readonly whole: boolean;
+}
+
 /** The line of a lock file. */
-interface Line extends Appearance {
+interface Line extends Appearance, LogMark {
   /** Whether a checkpoint may be under way, which changes the table's file. */
   readonly changing: boolean;
   /** The number of the lock file itself: a copy says nothing of the file that lies beside it. */
@@ -35,7 +45,7 @@ interface Line extends Appearance {
 }
 
 /** Every line is as long, blanks at its end: one takes the place of another in one write. */
-const LINE_BYTES = 160;
+const LINE_BYTES = 256;
 
 /** A lock file that is ours until it is released. */
 export class LockFile {
@@ -97,12 +107,17 @@ export class LockFile {
       (file.mtimeMs >= since && file.mtimeMs <= since + MAX_CHECKPOINT_MS);
   }
 
+  /** The log that lay beside the file when it was recorded; `undefined` where that is not known. */
+  get mark(): LogMark | undefined {
+    return this.#line;
+  }
+
   /**
-   * Records what the table's file looks like now. If it is `changing`, the record is on the disk
+   * Records what the table's file looks like now, and the log. If it is `changing`, the record is on the disk
    * when this returns: the change must not be there before it.
    */
-  record({ mtimeMs, size }: Appearance, changing: boolean): void {
-    const line: Line = { mtimeMs, size, changing, lock: this.#ino };
+  record(file: Appearance, log: LogMark, changing: boolean): void {
+    const line: Line = { ...file, ...log, changing, lock: this.#ino };
     const bytes = new TextEncoder().encode(`${JSON.stringify(line).padEnd(LINE_BYTES - 1)}\n`);
     this.#line = line;
     this.#isEmpty = false;

@@ -9,12 +9,14 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { isAbsolute } from "../net/path.ts";
-import { appearance, type LockFile } from "./lock_file.ts";
+import { appearance, type LockFile, type LogMark } from "./lock_file.ts";
 import { StoreError } from "./store.ts";
 import { readEntries, readState } from "./table_schema.ts";
 
 /** The bytes before the first page of a log. */
 const LOG_HEADER_BYTES = 32;
+/** The bytes of its index up to what tells of checkpoints, and what they begin with. */
+const INDEX_HEADER_BYTES = 136, INDEX_VERSION = 3_007_000;
 
 /**
  * Checks the log of a file before SQLite sees it.
@@ -37,7 +39,10 @@ export function checkLog(name: string, file: string, lock: LockFile): boolean {
     );
   }
   const now = appearance(Deno.statSync(file));
-  if (now === undefined || lock.fits(now) || changesNothing(file)) return true;
+  if (
+    now === undefined || lock.fits(now) ||
+    wasCheckpointed(file, lock.mark) || changesNothing(file)
+  ) return true;
   throw new StoreError(
     `${name} is not the file to which ${log} belongs: ${drop} to use the file as it is, as after ` +
       `a restore; or remove ${lock.path}, if nobody replaced the file, to take the log with it`,
@@ -47,6 +52,42 @@ export function checkLog(name: string, file: string, lock: LockFile): boolean {
 /** Whether a log with at least one page lies beside a file. */
 export function hasLog(file: string): boolean {
   return sizeOf(`${file}-wal`) > LOG_HEADER_BYTES;
+}
+
+/** The number of the log beside a file, which it has from its first page on. */
+export function saltOf(file: string): number | undefined {
+  const header = read(`${file}-wal`, LOG_HEADER_BYTES);
+  return header?.getUint32(16);
+}
+
+/**
+ * Whether another program has made a checkpoint that nobody recorded, since a server was killed before
+ * it saw it: by SQLite's index of the log, of which the format is part of its documentation.
+ */
+function wasCheckpointed(file: string, mark: LogMark | undefined): boolean {
+  const index = read(`${file}-shm`, INDEX_HEADER_BYTES);
+  if (index === undefined || mark?.salt === undefined) return false;
+  const isLittle = index.getUint32(0, true) === INDEX_VERSION;
+  const salt = index.getUint32(32), tried = index.getUint32(128, isLittle);
+  if (salt === mark.salt) return tried > mark.copied;
+  // One that is wholly in the file begins anew with the next write; any other only by a checkpoint.
+  return mark.whole && salt === (mark.salt + 1) >>> 0 ? tried > 0 : true;
+}
+
+/** The first bytes of a file; nothing where it has not so many. */
+function read(path: string, length: number): DataView | undefined {
+  let file;
+  try {
+    file = Deno.openSync(path);
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (let count; (count = file.readSync(bytes.subarray(at)));) at += count;
+    return at < length ? undefined : new DataView(bytes.buffer);
+  } catch {
+    return undefined;
+  } finally {
+    file?.close();
+  }
 }
 
 /** The size of a file; 0 where there is none. */
