@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { folderOf } from "../lib/net/path.ts";
 import { PROXY_PORT, SERVER_PORT } from "../lib/protocol/limits.ts";
 import { Node, type Watcher } from "./node.ts";
 
@@ -23,7 +23,7 @@ export class Nodes {
   constructor(data: string | undefined, watcher: Watcher) {
     this.server = new Node("server", SERVER_PORT, watcher, () => ({
       args: data === undefined ? ["--memory"] : ["--data", data],
-      addresses: { folder: data === undefined ? "" : dirname(data) },
+      addresses: { folder: data === undefined ? "" : folderOf(data) },
     }));
     this.proxies = [PROXY_PORT, SECOND_PROXY_PORT].map((port) =>
       new Node("proxy", port, watcher, () => {
