@@ -118,6 +118,9 @@ Deno.test("a proxy's place is free again when a client has left whose requests h
     try {
       await wire.send("OP=INF;\n");
       return !(await wire.line()).includes("DATA=429");
+    } catch {
+      // Closed without a word, while many are refused.
+      return false;
     } finally {
       wire.close();
     }
