@@ -11,7 +11,7 @@
 
 import { COMMON_FLAGS, EXIT, type Program, runProgram, usage } from "./lib/cli/program.ts";
 import { address, choice, UsageError, type Values, whole } from "./lib/cli/flags.ts";
-import { print, reportTrace, standardOutput } from "./lib/cli/output.ts";
+import { print, report, reportTrace, standardOutput } from "./lib/cli/output.ts";
 import { atEndSignals } from "./lib/cli/signals.ts";
 import {
   ANY_LINE,
@@ -33,6 +33,7 @@ import {
   PROXY_PORT,
 } from "./lib/protocol/limits.ts";
 import type { Reply } from "./lib/protocol/message.ts";
+import { visible } from "./lib/protocol/visible.ts";
 
 const FLAGS = {
   proxy: address("the proxy to ask, or a server", formatAddress({ host: HOST, port: PROXY_PORT })),
@@ -77,9 +78,11 @@ async function main(): Promise<void> {
     }
     const command = words.length === 0 ? undefined : commandLine(words.join(" "));
     if (command !== undefined && command.line === undefined) throw new UsageError(command.mistake);
+    // On a prompt's own terminal the trace takes its place among what the prompt writes.
+    let tell = report;
     const client = await TableClient.connect(proxy, {
       timeoutMs: timeout,
-      events: trace && reportTrace(trace),
+      events: trace && reportTrace(trace, (line) => tell(line)),
     });
     let status: number = EXIT.DONE, signalled: number | undefined;
     function show(reply: Reply, wire: (reply: Reply) => string = format): void {
@@ -96,6 +99,7 @@ async function main(): Promise<void> {
           show: (reply) => show(reply, replyForPeople),
           write: print,
         });
+        if (Deno.stderr.isTerminal()) tell = (line) => prompt.say(visible(line));
         client.ended.then((why) => prompt.close(why));
         // An end on the spot would leave the terminal raw.
         atEndSignals((_signal, number) => {

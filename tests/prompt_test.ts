@@ -156,6 +156,36 @@ test("Tab completes commands, the arrows bring lines back, Ctrl-Z does nothing",
   assertEquals(await client.ended(), [0, true]);
 });
 
+test("with --trace what passes stands between the command and its reply, or above the line", async () => {
+  await using node = FakeServer.listen();
+  const accepted = node.accept();
+  await using client = await atPrompt(node.address, "--trace");
+  const wire = await accepted;
+  for (const [typed, index] of [["get 1\rget ", 1], ["2\r", 2]] as const) {
+    await client.type(typed);
+    assertEquals(await wire.line(), `OP=GET;IND=${index};`);
+    await wire.send(`OP=GET;IND=${index};DATA=7;\n`);
+    await client.shows(`\nOP=GET;IND=${index};DATA=7;\n`);
+    await client.shows(PROMPT);
+  }
+  wire.close();
+  await client.shows("halfway-client: lost");
+  assertEquals(await client.ended(), [3, true]);
+  assertStringIncludes(
+    client.screen.replaceAll(/^\d\d:\d\d:\d\d\.\d{3} +/gm, ""),
+    `
+halfway> get 1
+client → proxy  OP=GET;IND=1;
+client ← proxy  OP=GET;IND=1;DATA=7;
+OP=GET;IND=1;DATA=7;
+halfway> get 2
+client → proxy  OP=GET;IND=2;
+client ← proxy  OP=GET;IND=2;DATA=7;
+OP=GET;IND=2;DATA=7;
+halfway> `,
+  );
+});
+
 test("help shows the commands", async () => {
   await using server = await TableServer.listen({ port: 0 });
   await using client = await atPrompt(server.address);

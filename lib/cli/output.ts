@@ -51,12 +51,12 @@ export function report(line: string): void {
 /** What a trace shows: `text`, all but renewals of a lease; `all`; or all, as `json`. */
 export type TraceForm = "text" | "all" | "json";
 
-/** A sink that writes each event, as it happens, as a line to standard error. */
-export function reportTrace(form: TraceForm): EventSink {
+/** A sink that writes each event, as it happens, as a line: to standard error, unless told otherwise. */
+export function reportTrace(form: TraceForm, write: (line: string) => void = report): EventSink {
   return (event) => {
     const time = new Date();
     const line = form === "json" ? traceJson(event, time) : traceText(event, time, form === "all");
-    if (line !== undefined) report(line);
+    if (line !== undefined) write(line);
   };
 }
 
