@@ -5,6 +5,7 @@
 import { assertEquals } from "@std/assert";
 import { ROOT, Task } from "./support/program.ts";
 import { openProxy } from "./support/targets.ts";
+import { usualPorts } from "./support/usual_ports.ts";
 
 /** How long a line is tried again that gives a slow node a second, in milliseconds. */
 const PATIENCE_MS = 120_000;
@@ -45,6 +46,7 @@ Deno.test("README.md's session of deno task run happens as it stands there", asy
   const giveUp = Date.now() + PATIENCE_MS;
   let happened;
   do {
+    await using _ports = await usualPorts();
     await using run = new Task("run", "--memory");
     const ports = () =>
       [...run.stdout.matchAll(/ 127\.0\.0\.1:(\d+) +process /g)].map(([, p]) => p!);
