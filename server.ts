@@ -9,8 +9,9 @@
  */
 
 import { COMMON_FLAGS } from "./lib/cli/program.ts";
-import { integers, isGiven, path, UsageError, whole } from "./lib/cli/flags.ts";
+import { integers, path, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
+import { tableFile, tableFileFlags } from "./lib/cli/table_file.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { folderOf } from "./lib/net/path.ts";
 import {
@@ -27,10 +28,7 @@ const FOLDER = folderOf(DATA_FILE), FILE_NAME = DATA_FILE.slice(FOLDER.length + 
 
 const FLAGS = {
   ...listeningFlags(SERVER_PORT),
-  data: path(
-    "the file that keeps the table; made where there is none",
-    `${FILE_NAME} in --folder`,
-  ),
+  ...tableFileFlags(`${FILE_NAME} in --folder`),
   folder: {
     ...path(
       "the folder of that file",
@@ -40,7 +38,6 @@ const FLAGS = {
     must: "must be the path of a folder",
     again: true,
   },
-  memory: isGiven("keep the table in memory alone: it ends with the server"),
   size: whole({
     value: "N",
     what: "how many entries the table has",
@@ -61,9 +58,9 @@ const FLAGS = {
   ...COMMON_FLAGS,
 };
 
-/** The file that keeps the table. */
-function fileOf({ data, folder }: { data?: string | undefined; folder?: string | undefined }) {
-  return data ?? `${folder ?? FOLDER}/${FILE_NAME}`;
+/** The file that keeps the table where `--data` names none. */
+function fileIn(folder: string | undefined): string {
+  return `${folder ?? FOLDER}/${FILE_NAME}`;
 }
 
 async function main(): Promise<void> {
@@ -81,11 +78,12 @@ async function main(): Promise<void> {
       ],
       ["deno task server --trace", "shows every message, and what comes of it"],
     ],
-    addresses: (values) => ({ listen: formatAddress(values), folder: folderOf(fileOf(values)) }),
+    addresses: (values) => ({
+      listen: formatAddress(values),
+      folder: folderOf(values.data ?? fileIn(values.folder)),
+    }),
   }, ({ data, folder, memory, size, init, lease }, options) => {
-    if (memory && data !== undefined) {
-      throw new UsageError(`--memory keeps nothing, and --data was given: "${data}"`);
-    }
+    const file = tableFile({ data, memory }, fileIn(folder));
     if ((init?.length ?? 0) > (size ?? TABLE_SIZE)) {
       throw new UsageError(
         `--init has ${init?.length} entries, more than --size ${size ?? TABLE_SIZE}`,
@@ -93,7 +91,7 @@ async function main(): Promise<void> {
     }
     return TableServer.listen({
       ...options,
-      ...memory ? {} : { data: fileOf({ data, folder }) },
+      ...file === undefined ? {} : { data: file },
       ...size === undefined ? {} : { size },
       ...init === undefined ? {} : { init },
       leaseMs: lease,

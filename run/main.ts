@@ -11,16 +11,16 @@
  * @module
  */
 
-import { isGiven, path, UsageError } from "../lib/cli/flags.ts";
+import { exit } from "../lib/cli/output.ts";
 import { ASKING_FLAGS, runProgram } from "../lib/cli/program.ts";
 import { programCommand } from "../lib/cli/program_command.ts";
 import { atEndSignals } from "../lib/cli/signals.ts";
+import { tableFile, tableFileFlags } from "../lib/cli/table_file.ts";
 import { DATA_FILE } from "../lib/protocol/limits.ts";
 import { Session } from "./session.ts";
 
 const FLAGS = {
-  data: path("the file that keeps the table; made where there is none", DATA_FILE),
-  memory: isGiven("keep the table in memory alone: it ends with the server"),
+  ...tableFileFlags(DATA_FILE),
   ...ASKING_FLAGS,
 };
 
@@ -29,7 +29,7 @@ function endAtSignals(session: Session): void {
   atEndSignals((_signal, number, isSecond) => {
     if (!isSecond) return session.close();
     session.kill();
-    Deno.exit(128 + number);
+    return exit(128 + number);
   });
 }
 
@@ -44,11 +44,8 @@ async function main(): Promise<void> {
       ["deno task run --memory", "keeps nothing"],
     ],
     addresses: () => ({}),
-  }, async ({ data, memory }) => {
-    if (memory && data !== undefined) {
-      throw new UsageError(`--memory keeps nothing, and --data was given: "${data}"`);
-    }
-    const session = new Session(memory ? undefined : data ?? DATA_FILE);
+  }, async (values) => {
+    const session = new Session(tableFile(values, DATA_FILE));
     endAtSignals(session);
     try {
       await session.run();

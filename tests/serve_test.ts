@@ -97,41 +97,46 @@ Deno.test("serve ends when the connection is gone, though what it took is never 
 });
 
 Deno.test("a proxy's place is free again when a client has left whose requests have no answer", async () => {
-  await using server = FakeServer.listen();
-  const starting = CacheProxy.listen({
-    port: 0,
-    server: server.address,
-    timeoutMs: 100,
-    maxConnections: 1,
-  });
-  const upstream = await server.accept();
-  await upstream.line();
-  await upstream.send("OP=SUB;DATA=3600000,10;\n");
-  await using proxy = await within(starting, "the proxy");
-  const flood = await Wire.connect(proxy.address);
-  // More than may stand at the server, which answers none of them.
-  await flood.send("OP=GET;IND=1;\n".repeat(1500));
-  await upstream.line();
-  flood.close();
-  const answered = async () => {
-    const wire = await Wire.connect(proxy.address);
-    try {
-      await wire.send("OP=INF;\n");
-      return !(await wire.line()).includes("DATA=429");
-    } catch {
-      // Closed without a word, while many are refused.
-      return false;
-    } finally {
-      wire.close();
-    }
-  };
-  await within(
-    (async () => {
-      while (!await answered()) await new Promise((resolve) => setTimeout(resolve, 20));
-    })(),
-    "a place to be free",
-  );
-  upstream.close();
+  // More than may stand at the server: of requests, and of their indices.
+  const many = "OP=GET;IND=1;\n".repeat(1500), long = `OP=GET;IND=${Array(1024).fill(1)};\n`;
+  for (const requests of [many, long.repeat(20)]) {
+    await using server = FakeServer.listen();
+    const starting = CacheProxy.listen({
+      port: 0,
+      server: server.address,
+      timeoutMs: 100,
+      maxConnections: 1,
+    });
+    const upstream = await server.accept();
+    await upstream.line();
+    await upstream.send("OP=SUB;DATA=3600000,10;\n");
+    await using proxy = await within(starting, "the proxy");
+    const flood = await Wire.connect(proxy.address);
+    // The server answers none of them.
+    await flood.send(requests);
+    await upstream.line();
+    flood.close();
+    const answered = async () => {
+      const wire = await Wire.connect(proxy.address);
+      try {
+        await wire.send("OP=INF;\n");
+        return !(await wire.line()).includes("DATA=429");
+      } catch {
+        // Closed without a word, while many are refused.
+        return false;
+      } finally {
+        wire.close();
+      }
+    };
+    await within(
+      (async () => {
+        while (!await answered()) await new Promise((resolve) => setTimeout(resolve, 20));
+      })(),
+      "a place to be free",
+      180_000,
+    );
+    upstream.close();
+  }
 });
 
 Deno.test("a listener goes on, and says nothing, when peers have gone before they were taken", async () => {

@@ -231,24 +231,21 @@ export class Connection {
     return this.#waiters.until(() => this.unsent <= MAX_UNSENT_BYTES);
   }
 
-  /** Whether anybody is told of its lines. */
-  get told(): boolean {
-    return this.#events !== undefined;
+  /** Where the line of what was read ends that begins at `start`; tells of it. */
+  lineEnd(lines: string, start: number): number {
+    const end = lines.indexOf("\n", start);
+    if (this.#events !== undefined) {
+      this.#tell(lines.slice(start, end).replace(/\r$/, ""), "in");
+    }
+    return end;
   }
 
   /** Calls `take` for each line of what was read. */
   eachLine(lines: string, take: (start: number, end: number) => void): void {
-    const { told } = this;
     for (let start = 0, end; start < lines.length; start = end + 1) {
-      end = lines.indexOf("\n", start);
-      if (told) this.tellLine(lines, start, end);
+      end = this.lineEnd(lines, start);
       take(start, end);
     }
-  }
-
-  /** Tells of an incoming line. */
-  tellLine(lines: string, start: number, end: number): void {
-    this.#tell(lines.slice(start, end).replace(/\r$/, ""), "in");
   }
 
   #tell(line: string, direction: "in" | "out"): void {

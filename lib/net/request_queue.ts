@@ -19,6 +19,9 @@ import { Fifo } from "./fifo.ts";
 import { Patience } from "./patience.ts";
 import { Waiters } from "./waiters.ts";
 
+/** Fewer than any client may ask that is read no further. */
+const EXPIRED_AT_A_TIME = 8;
+
 /** Why a request has no answer. */
 export type Failure = "unsent" | "silent" | "lost";
 
@@ -203,20 +206,28 @@ export class RequestQueue {
     const connection = this.#connection;
     // What was not sent has no answer that could have come.
     if (connection === undefined) return this.#expire(now);
-    this.#patience = new Patience(0, (due) => {
-      this.#patience = undefined;
-      this.#expire(due);
-      this.#arm();
-    }, () => connection.reads);
+    this.#patience = new Patience(0, (due) => this.#expire(due), () => connection.reads);
   }
 
+  /**
+   * Fails those whose time was over then, a few at a time. A client that is read no further, since the
+   * server has not answered what it asked, is told more than once then: where it is gone, the first
+   * write says that to nobody, and the second fails.
+   */
   #expire(due: number): void {
+    this.#patience = undefined;
     this.#trim();
-    for (let asked; (asked = this.#byDeadline.first) !== undefined && asked.deadline <= due;) {
+    for (let i = 0; i < EXPIRED_AT_A_TIME; i++) {
+      const asked = this.#byDeadline.first;
+      if (asked === undefined || asked.deadline > due) break;
       this.#byDeadline.shift();
       if (!asked.settled) this.#fail(asked, asked.sent ? "silent" : "unsent");
     }
     this.#trim();
+    const next = this.#byDeadline.first;
+    if (next === undefined || this.#closed) return;
+    if (next.deadline <= due) this.#patience = new Patience(0, () => this.#expire(due));
+    else this.#arm();
   }
 }
 

@@ -117,7 +117,6 @@ async function takeAll(
     // Who cannot be answered any more is not listened to.
     if (connection.closed) return;
     if (watch !== undefined) watch.heard = true;
-    const { told } = connection;
     peer.begin();
     for (let start = 0, end; start < lines.length; start = end + 1) {
       for (let room; (room = peer.room()) !== undefined;) {
@@ -126,8 +125,7 @@ async function takeAll(
         if (connection.closed) return;
         peer.begin();
       }
-      end = lines.indexOf("\n", start);
-      if (told) connection.tellLine(lines, start, end);
+      end = connection.lineEnd(lines, start);
       const refusal = otherProtocol(lines, start, end);
       if (refusal !== undefined) {
         connection.because(refusal.message);
