@@ -301,7 +301,7 @@ Deno.test("request queue: the k-th reply answers the k-th request", () => {
   const queue = new RequestQueue(60_000), sent: string[] = [];
   queue.attach(sink(sent));
   const a = new Noted("OP=GET;IND=1;"), b = new Noted("OP=CLR;"), c = new Noted("hello", true);
-  for (const asked of [a, b, c]) queue.ask(asked);
+  for (const asked of [a, b, c]) queue.ask(asked, performance.now());
   assertEquals(sent, ["OP=GET;IND=1;", "OP=CLR;", "hello"]);
   assertEquals(queue.outstanding, 3);
   queue.answer(parseReply("OP=GET;IND=1;DATA=5;"));
@@ -325,7 +325,7 @@ Deno.test("request queue: a reply that answers nothing, or something else, is re
   };
   wrong("OP=CLR;");
   const asked = new Noted("OP=PUT;IND=1,2;DATA=3,4;");
-  queue.ask(asked);
+  queue.ask(asked, performance.now());
   wrong("OP=CLR;");
   wrong("OP=GET;IND=1,2;DATA=3,4;");
   wrong("OP=PUT;IND=2,1;DATA=3,4;");
@@ -339,12 +339,12 @@ Deno.test("request queue: a reply that answers nothing, or something else, is re
 Deno.test("request queue: what is asked without a connection waits for one, and is sent once", () => {
   const queue = new RequestQueue(60_000), first: string[] = [], second: string[] = [];
   const a = new Noted("OP=GET;IND=1;"), b = new Noted("OP=GET;IND=2;");
-  queue.ask(a);
+  queue.ask(a, performance.now());
   queue.attach(sink(first));
   assertEquals(first, ["OP=GET;IND=1;"]);
   queue.detach();
   assertEquals(a.fate, ["lost"]);
-  queue.ask(b);
+  queue.ask(b, performance.now());
   queue.attach(sink(second));
   assertEquals(second, ["OP=GET;IND=2;"]);
   queue.answer(parseReply("OP=GET;IND=2;DATA=2;"));
@@ -355,16 +355,16 @@ Deno.test("request queue: what is asked without a connection waits for one, and 
 Deno.test("request queue: at its deadline a request fails, sent or not, and a late answer is its own", async () => {
   const queue = new RequestQueue(20), sent: string[] = [];
   const a = new Noted("OP=GET;IND=1;"), b = new Noted("OP=GET;IND=2;"), c = new Noted("OP=CLR;");
-  queue.ask(a);
+  queue.ask(a, performance.now());
   await within(a.first, "a deadline without a connection");
   assertEquals(a.fate, ["unsent"]);
   queue.attach(sink(sent));
   assertEquals(sent, []); // it has failed: it is not sent any more
-  queue.ask(b);
+  queue.ask(b, performance.now());
   await within(b.first, "a deadline with one");
   assertEquals(b.fate, ["silent"]);
   assertEquals(queue.outstanding, 1); // it still stands at the other side
-  queue.ask(c);
+  queue.ask(c, performance.now());
   queue.answer(parseReply("OP=GET;IND=2;DATA=2;"));
   queue.answer(parseReply("OP=CLR;"));
   assertEquals([b.fate, c.fate], [["silent", "OP=GET;IND=2;DATA=2;"], ["OP=CLR;"]]);
@@ -376,7 +376,7 @@ Deno.test("request queue: what was silent is lost with its connection", async ()
   const queue = new RequestQueue(20);
   queue.attach(sink([]));
   const asked = new Noted("OP=CLR;");
-  queue.ask(asked);
+  queue.ask(asked, performance.now());
   await within(asked.first, "the deadline");
   queue.detach();
   assertEquals(asked.fate, ["silent", "lost"]);
@@ -404,10 +404,10 @@ Deno.test("request queue: sent again in place of one that was answered, it keeps
     }
   }
   const first = new Twice("OP=GET;IND=1;"), later = new Later("OP=GET;IND=2;");
-  queue.ask(first);
-  queue.ask(later);
+  queue.ask(first, performance.now());
+  queue.ask(later, performance.now());
   const { deadline } = first, short = new RequestQueue(1), passed = new Noted("OP=CLR;");
-  short.ask(passed);
+  short.ask(passed, performance.now());
   await within(passed.first, "a moment to pass");
   queue.answer(parseReply("OP=GET;IND=1;DATA=1;"));
   assertEquals(first.deadline, deadline);
@@ -422,8 +422,8 @@ Deno.test("request queue: idle when nothing is asked or all is answered, failed 
   const queue = new RequestQueue(60_000);
   await within(queue.idle(), "an empty queue to be idle");
   queue.attach(sink([]));
-  queue.ask(new Noted("OP=CLR;"));
-  queue.ask(new Noted("OP=GET;IND=1;"));
+  queue.ask(new Noted("OP=CLR;"), performance.now());
+  queue.ask(new Noted("OP=GET;IND=1;"), performance.now());
   let idle = false;
   const whenIdle = queue.idle().then(() => idle = true);
   assertEquals(queue.room(3), undefined);
@@ -440,11 +440,11 @@ Deno.test("request queue: closed, it fails what waits and what was sent, and at 
   const queue = new RequestQueue(60_000);
   queue.attach(sink([]));
   const sent = new Noted("OP=CLR;"), waiting = new Noted("OP=CLR;"), after = new Noted("OP=CLR;");
-  queue.ask(sent);
+  queue.ask(sent, performance.now());
   queue.detach();
-  queue.ask(waiting);
+  queue.ask(waiting, performance.now());
   queue.close();
-  queue.ask(after);
+  queue.ask(after, performance.now());
   assertEquals([sent.fate, waiting.fate, after.fate], [["lost"], ["unsent"], ["unsent"]]);
   queue.close();
 });

@@ -174,6 +174,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
         new Call(request, resolve, (why) => {
           reject(why === "silent" ? this.#silence() : this.#end);
         }),
+        performance.now(),
       );
     });
   }

@@ -12,7 +12,7 @@
 
 import { TableError } from "../protocol/error.ts";
 import { EXPIRY_PAUSE_MS, STALL_MS } from "../protocol/limits.ts";
-import type { PutRequest, Reply, Request } from "../protocol/message.ts";
+import type { AddReply, GetReply, PutRequest, Reply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
 import type { Connection } from "./connection.ts";
 import { Fifo } from "./fifo.ts";
@@ -90,10 +90,14 @@ export class RequestQueue {
     this.#trim();
   }
 
-  /** Sends a request, or lets it wait for a connection. */
-  ask(asked: Asked): void {
+  /**
+   * Sends a request, or lets it wait for a connection.
+   *
+   * @param now The moment, by the monotonic clock: whoever asks several at once reads it once.
+   */
+  ask(asked: Asked, now: number): void {
     if (this.#closed) return this.#fail(asked, "unsent");
-    asked.deadline = performance.now() + this.#timeoutMs;
+    asked.deadline = now + this.#timeoutMs;
     this.#byDeadline.push(asked);
     this.#arm();
     this.again(asked);
@@ -238,10 +242,21 @@ function answers(request: Request | string, reply: Reply): boolean {
     return parsed.op === "ERR" || answers(parsed, reply);
   }
   if (reply.op !== request.op) return false;
-  if (request.op === "PUT" && !same(request.data, (reply as PutRequest).data)) return false;
-  return !("ind" in request) || !("ind" in reply) || same(request.ind ?? [], reply.ind ?? []);
+  switch (request.op) {
+    case "GET":
+    case "ADD":
+      return same(request.ind, (reply as GetReply | AddReply).ind);
+    case "PUT": {
+      const { ind, data } = reply as PutRequest;
+      return same(request.ind, ind) && same(request.data, data);
+    }
+    default:
+      return true;
+  }
 }
 
 function same(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((integer, i) => integer === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

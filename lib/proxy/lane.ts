@@ -51,6 +51,8 @@ export class Lane {
   /** How many indices those at the server, and those held, have. */
   #indices = 0;
   #mayServe = false;
+  /** When the requests were there that are taken now; `undefined` until one needs to know. */
+  #now: number | undefined;
   /** Waiting until a place is free, or until all is answered. */
   readonly #waiters = new Waiters();
 
@@ -73,6 +75,7 @@ export class Lane {
   /** Looks at the lease; holds for the requests that are taken before the next `await`. */
   begin(): void {
     this.#mayServe = this.#upstream.mayServe();
+    this.#now = undefined;
   }
 
   /** Resolves when one more may be taken; `undefined` where it may now. */
@@ -179,7 +182,7 @@ export class Lane {
     this.#atServer++;
     this.#indices += forwarded.weight;
     this.#upstream.load.begin(forwarded.weight);
-    this.#upstream.queue.ask(forwarded);
+    this.#upstream.queue.ask(forwarded, this.#now ??= performance.now());
   }
 
   /** The server will not answer one of the requests any more, or has. */
