@@ -32,5 +32,13 @@ export type * from "./lib/protocol/message.ts";
 export type { Eviction } from "./lib/proxy/bounded_cache.ts";
 export { CacheProxy, type CacheProxyOptions } from "./lib/proxy/cache_proxy.ts";
 export { CoherentCache, type CoherentCacheOptions } from "./lib/proxy/coherent_cache.ts";
+export type {
+  Address,
+  FailureKind,
+  Listening,
+  Runtime,
+  Socket,
+  Timer,
+} from "./lib/runtime/runtime.ts";
 export { TableServer, type TableServerOptions } from "./lib/server/table_server.ts";
 export { StoreError } from "./lib/server/store.ts";

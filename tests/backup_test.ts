@@ -5,8 +5,9 @@
 
 import { assertEquals, assertGreater, assertMatch, assertRejects } from "@std/assert";
 import { StoreError, TableClient, TableError, TableServer } from "../mod.ts";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { openDatabase } from "../lib/server/database.ts";
-import { SqliteStore } from "../lib/server/sqlite_store.ts";
+import { openTable } from "../lib/server/sqlite_store.ts";
 import { BUSY_TIMEOUT_MS } from "../lib/protocol/limits.ts";
 import { Log } from "./support/both_ends.ts";
 import { Folder, look } from "./support/folder.ts";
@@ -440,7 +441,7 @@ Deno.test("backup: a server starts whatever stands in its lock file, and with on
   const log = new Log();
   await using server = TableServer.over(() => {
     const options = { size: undefined, init: undefined, checkpointPages: 1, log: log.log };
-    return SqliteStore.open(openDatabase(data), data, options);
+    return openTable(data, denoRuntime, options);
   }, { port: 0, log: log.log });
   for (let i = 0; i < 20; i++) await put(server, ++written);
   assertEquals(await get(server), written);
@@ -452,7 +453,7 @@ Deno.test("store: a commit that meets a longer transaction of another program is
   const data = folder.path();
   const log = new Log();
   {
-    using database = openDatabase(data);
+    using database = openDatabase(data, denoRuntime);
     // How long it is waited for.
     assertEquals(database.prepare("PRAGMA busy_timeout").get()!.timeout, BUSY_TIMEOUT_MS);
   }

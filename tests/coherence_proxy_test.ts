@@ -188,7 +188,6 @@ Deno.test("rule 7, the lease is over when either clock says so: the wall clock m
 });
 
 Deno.test("rule 7, Lease.left is by the clock that has gone farther", () => {
-  const lease = new Lease({ monotonic: 100, wall: 5000 }, 1000);
   for (
     const [monotonic, wall, left] of [
       [100, 5000, 980], // at once
@@ -199,9 +198,10 @@ Deno.test("rule 7, Lease.left is by the clock that has gone farther", () => {
       [400, 1000, 680], // the wall clock was set back
       [1080, 5000, 0],
       [100, 5980, 0],
-      [100, 9_000_000, 980 - 8_995_000],
+      [100, 9_000_000, 0],
     ] as const
   ) {
+    const lease = new Lease({ monotonic: 100, wall: 5000 }, 1000);
     assertEquals(lease.left({ monotonic, wall }), left, `at ${monotonic}, ${wall}`);
   }
 });

@@ -1,5 +1,6 @@
 /** How connections are made: what is no connection, and what is set on one. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { connect } from "../lib/net/connect.ts";
 import { CacheProxy, TableClient, TableServer, UnreachableError } from "../mod.ts";
 import { say } from "./support/both_ends.ts";
@@ -11,6 +12,7 @@ const OPTIONS = {
   peerRole: "server",
   timeoutMs: 60_000,
   events: undefined,
+  runtime: denoRuntime,
 } as const;
 
 /** The port of `host:port`. */

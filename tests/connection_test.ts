@@ -1,6 +1,8 @@
 /** A connection over a socket that the test plays: what becomes of it when something goes wrong. */
 import { assertEquals, assertRejects } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { Connection } from "../lib/net/connection.ts";
+import type { Socket } from "../lib/runtime/runtime.ts";
 import { within } from "./support/within.ts";
 
 const encoder = new TextEncoder();
@@ -14,15 +16,13 @@ function awaited<T>(): PromiseWithResolvers<T> {
 }
 
 /** A socket whose every read and write is answered by the test. */
-class Socket {
-  readonly localAddr = { transport: "tcp", hostname: "127.0.0.1", port: 1 };
-  readonly remoteAddr = { transport: "tcp", hostname: "127.0.0.1", port: 2 };
+class PlayedSocket implements Socket {
+  readonly local = { host: "127.0.0.1", port: 1 };
+  readonly remote = { host: "127.0.0.1", port: 2 };
   closed = 0;
   #reading = awaited<string | null>();
   #writing = awaited<void>();
 
-  setNoDelay(): void {}
-  setKeepAlive(): void {}
   closeWrite(): Promise<void> {
     return Promise.resolve();
   }
@@ -59,8 +59,8 @@ class Socket {
   }
 }
 
-function connectionOf(socket: Socket): Connection {
-  return new Connection(socket as unknown as Deno.TcpConn, "client", "server", undefined);
+function connectionOf(socket: PlayedSocket): Connection {
+  return new Connection(socket, denoRuntime, "client", "server", undefined);
 }
 
 /** Resolves when a write has failed, which nobody else is told of. */
@@ -77,7 +77,7 @@ const PIPE = new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
 const RESET = new Deno.errors.ConnectionReset("Connection reset by peer (os error 104)");
 
 Deno.test("connection: a failed write is what its reader is told, after what had come", async () => {
-  const socket = new Socket(), connection = connectionOf(socket);
+  const socket = new PlayedSocket(), connection = connectionOf(socket);
   connection.send(OK);
   const reading = connection.read();
   socket.failWrite(PIPE);
@@ -92,10 +92,10 @@ Deno.test("connection: a failed write is what its reader is told, after what had
 });
 
 Deno.test("connection: the first error counts, whichever side it is on", async () => {
-  const writes = (socket: Socket) => socket.failWrite(PIPE);
-  const reads = (socket: Socket) => socket.failRead(RESET);
+  const writes = (socket: PlayedSocket) => socket.failWrite(PIPE);
+  const reads = (socket: PlayedSocket) => socket.failRead(RESET);
   for (const [first, then, error] of [[writes, reads, PIPE], [reads, writes, RESET]] as const) {
-    const socket = new Socket(), connection = connectionOf(socket);
+    const socket = new PlayedSocket(), connection = connectionOf(socket);
     connection.send(OK);
     const reading = connection.read();
     reading.catch(() => {});
@@ -110,20 +110,20 @@ Deno.test("connection: the first error counts, whichever side it is on", async (
 });
 
 Deno.test("connection: who closes it says why to its reader", async () => {
-  const socket = new Socket(), connection = connectionOf(socket);
+  const socket = new PlayedSocket(), connection = connectionOf(socket);
   const reading = connection.read();
   connection.close("it does not answer");
   connection.close("another reason");
   assertEquals(await failure(reading), "it does not answer");
   assertEquals(await failure(connection.read()), "it does not answer");
-  const other = connectionOf(new Socket());
+  const other = connectionOf(new PlayedSocket());
   const waiting = other.read();
   other.close();
   assertEquals(await failure(waiting), "this side closed the connection");
 });
 
 Deno.test("connection: after a failed write it is closed, though its reader never ends", async () => {
-  const socket = new Socket(), connection = connectionOf(socket);
+  const socket = new PlayedSocket(), connection = connectionOf(socket);
   connection.send(OK);
   const reading = connection.read();
   socket.failWrite(PIPE);
@@ -132,7 +132,7 @@ Deno.test("connection: after a failed write it is closed, though its reader neve
 });
 
 Deno.test("connection: one that is told to read no more ends, though a write has failed", async () => {
-  const socket = new Socket(), connection = connectionOf(socket);
+  const socket = new PlayedSocket(), connection = connectionOf(socket);
   connection.send(OK);
   const reading = connection.read();
   socket.failWrite(PIPE);

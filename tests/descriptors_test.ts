@@ -1,5 +1,6 @@
 /** A process that has no file descriptor left gets some back from its clients, and not the other way. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import {
   addHolder,
   type DescriptorHolder,
@@ -28,7 +29,7 @@ class Noted implements DescriptorHolder, Disposable {
 
   constructor(none = false) {
     this.#none = none;
-    addHolder(this);
+    addHolder(denoRuntime, this);
   }
 
   noneLeft(): boolean {
@@ -41,7 +42,7 @@ class Noted implements DescriptorHolder, Disposable {
   }
 
   [Symbol.dispose](): void {
-    removeHolder(this);
+    removeHolder(denoRuntime, this);
   }
 }
 
@@ -53,12 +54,20 @@ function failing(times: number, error: Error): () => Promise<string> {
 Deno.test("descriptors: what finds none left is done once more when some were given back", async () => {
   // Others' listeners may be holders, too: these tests share a process with none.
   for (const code of ["EMFILE", "ENFILE"]) {
-    await assertRejects(() => withDescriptor(failing(1, noneLeft(code))), Error, "Too many");
+    await assertRejects(
+      () => withDescriptor(denoRuntime, failing(1, noneLeft(code))),
+      Error,
+      "Too many",
+    );
     using holder = new Noted(), other = new Noted();
-    const both = [1, 1].map((times) => withDescriptor(failing(times, noneLeft(code))));
+    const both = [1, 1].map((times) => withDescriptor(denoRuntime, failing(times, noneLeft(code))));
     assertEquals(await Promise.all(both), ["taken", "taken"]);
     assertEquals([holder.given, other.given], [1, 1], "once for all who wait");
-    await assertRejects(() => withDescriptor(failing(2, noneLeft(code))), Error, "Too many");
+    await assertRejects(
+      () => withDescriptor(denoRuntime, failing(2, noneLeft(code))),
+      Error,
+      "Too many",
+    );
     assertEquals(holder.given, 2);
   }
 });
@@ -68,13 +77,13 @@ Deno.test("descriptors: other failures cost nobody a connection", async () => {
   const unknown = new Error("failed to lookup address information: Name or service not known");
   using holder = new Noted();
   for (const error of [refused, unknown]) {
-    await assertRejects(() => withDescriptor(failing(1, error)), Error, error.message);
+    await assertRejects(() => withDescriptor(denoRuntime, failing(1, error)), Error, error.message);
   }
   assertEquals(holder.given, 0);
   // The look-up of a name fails in the same way where it has no descriptor.
   using other = new Noted(true);
-  assertEquals(await withDescriptor(failing(1, unknown)), "taken");
-  await assertRejects(() => withDescriptor(failing(1, refused)), Error, "refused");
+  assertEquals(await withDescriptor(denoRuntime, failing(1, unknown)), "taken");
+  await assertRejects(() => withDescriptor(denoRuntime, failing(1, refused)), Error, "refused");
   assertEquals([holder.given, other.given], [1, 1]);
 });
 
@@ -230,7 +239,7 @@ Deno.test("descriptors: at a server a proxy is closed without a word, a client t
   await say(writer, "OP=PUT;IND=1;DATA=5;");
   await hear(holder, "OP=INV;IND=1;");
   // Half of five, rounded down.
-  assertEquals(await withDescriptor(failing(1, noneLeft())), "taken");
+  assertEquals(await withDescriptor(denoRuntime, failing(1, noneLeft())), "taken");
   assertEquals(await newest.rest(), "");
   assertEquals(await writer.rest(), "");
   played.gone(newest);
@@ -240,7 +249,7 @@ Deno.test("descriptors: at a server a proxy is closed without a word, a client t
   await say(idle, "OP=GET;IND=1;");
   await hear(idle, "OP=GET;IND=1;DATA=5;");
   // Not again so soon.
-  assertEquals(await withDescriptor(failing(1, noneLeft())), "taken");
+  assertEquals(await withDescriptor(denoRuntime, failing(1, noneLeft())), "taken");
   for (const client of [old, idle]) {
     await say(client, "OP=GET;IND=2;");
     await hear(client, "OP=GET;IND=2;DATA=102;");

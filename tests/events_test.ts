@@ -4,6 +4,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { CacheProxy, CoherentCache, type NodeEvent, TableClient, TableServer } from "../mod.ts";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { ToldEntries } from "../lib/proxy/told_entries.ts";
 import { CommitError, memoryStore } from "../lib/server/store.ts";
 import { Table } from "../lib/server/table.ts";
@@ -369,7 +370,7 @@ Deno.test("events: a write that waits longer than a tenth of the term says for w
 
 Deno.test("WaitWatch: a log line names three indices and holders, and counts the others", async () => {
   using clocks = new StoppedClocks();
-  const log = new Log(), watch = new WaitWatch(10, undefined, log.log);
+  const log = new Log(), watch = new WaitWatch(10, denoRuntime, undefined, log.log);
   const wait = (what: "write" | "end", ind: number[] | "all", holders: string[]) => ({
     what,
     ind,
@@ -392,7 +393,7 @@ Deno.test("WaitWatch: a log line names three indices and holders, and counts the
     "a write of 5 waits for the holder a:1 (10005 ms so far); 1 more waits",
   );
   watch.close();
-  const end = new WaitWatch(10, undefined, log.log);
+  const end = new WaitWatch(10, denoRuntime, undefined, log.log);
   end.begin(wait("end", "all", ["disconnected"]));
   clocks.pass(1);
   assertEquals(await log.next("waits"), "the end waits for a disconnected holder (1 ms so far)");

@@ -1,17 +1,26 @@
 import { assert, assertEquals } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { Leases } from "../lib/server/leases.ts";
 import { ConnectionOrder } from "../lib/server/line.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { within } from "./support/within.ts";
 
 /** A connection that takes everything. */
-const sink = { send() {}, tell() {}, close() {}, unsent: 0, taken: 0 } as unknown as Connection;
+const sink = {
+  runtime: denoRuntime,
+  send() {},
+  tell() {},
+  close() {},
+  unsent: 0,
+  taken: 0,
+} as unknown as Connection;
 const HOUR_MS = 3_600_000;
 
 function leasesOf(tableSize: number): Leases {
   return new Leases({
     termMs: HOUR_MS,
     tableSize,
+    runtime: denoRuntime,
     lineBytes: () => 0,
     events: undefined,
     log: () => {},

@@ -3,6 +3,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { Recurrence } from "../lib/net/recurrence.ts";
 import { CommitError, type Store } from "../lib/server/store.ts";
 import { Table } from "../lib/server/table.ts";
@@ -14,7 +15,7 @@ const HOUR_MS = 3_600_000;
 
 Deno.test("Recurrence says the first at once, then nothing, and at the end how many there were", () => {
   const said: string[] = [];
-  const recurrence = new Recurrence((sentence) => said.push(sentence));
+  const recurrence = new Recurrence((sentence) => said.push(sentence), denoRuntime);
   recurrence.happened("it failed: 1");
   assertEquals(said, ["it failed: 1"]);
   for (let i = 2; i <= 1235; i++) recurrence.happened(`it failed: ${i}`);
@@ -30,7 +31,7 @@ Deno.test("Recurrence says the first at once, then nothing, and at the end how m
 
 Deno.test("Recurrence says nothing more of what happened once", async () => {
   const said: string[] = [];
-  const recurrence = new Recurrence((sentence) => said.push(sentence), 1);
+  const recurrence = new Recurrence((sentence) => said.push(sentence), denoRuntime, 1);
   recurrence.happened("once");
   await new Promise((resolve) => setTimeout(resolve, 50));
   recurrence.close();
@@ -40,9 +41,13 @@ Deno.test("Recurrence says nothing more of what happened once", async () => {
 Deno.test("Recurrence says by itself when it is over", async () => {
   const said: string[] = [];
   const over = Promise.withResolvers<void>();
-  const recurrence = new Recurrence((sentence) => {
-    if (said.push(sentence) === 2) over.resolve();
-  }, 20);
+  const recurrence = new Recurrence(
+    (sentence) => {
+      if (said.push(sentence) === 2) over.resolve();
+    },
+    denoRuntime,
+    20,
+  );
   for (let i = 0; i < 3; i++) recurrence.happened("full");
   await within(over.promise, "it to be over");
   assertEquals(said, ["full", "full: 2 times more in 1 s, and not since"]);
@@ -50,7 +55,7 @@ Deno.test("Recurrence says by itself when it is over", async () => {
 
 Deno.test("Recurrence says once in a while that it goes on", () => {
   const said: string[] = [];
-  const recurrence = new Recurrence((sentence) => said.push(sentence), HOUR_MS, 0);
+  const recurrence = new Recurrence((sentence) => said.push(sentence), denoRuntime, HOUR_MS, 0);
   for (let i = 0; i < 3; i++) recurrence.happened("full");
   recurrence.close();
   const reminder = "full: once more in 1 s";

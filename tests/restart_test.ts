@@ -11,8 +11,8 @@ import {
   TableServer,
   type TableServerOptions,
 } from "../mod.ts";
-import { openDatabase } from "../lib/server/database.ts";
-import { SqliteStore } from "../lib/server/sqlite_store.ts";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
+import { openTable } from "../lib/server/sqlite_store.ts";
 import { hear, Log, say } from "./support/both_ends.ts";
 import { HOUR_MS, later, Owed, PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { Folder, look } from "./support/folder.ts";
@@ -119,7 +119,7 @@ function recording(
   const terms: number[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   const server = TableServer.over(() => {
-    const opened = SqliteStore.open(openDatabase(data), data, { size: undefined, init: undefined });
+    const opened = openTable(data, denoRuntime, { size: undefined, init: undefined });
     const { store } = opened;
     const setTerm = (termMs: number) => {
       store.setTerm(termMs);
@@ -170,7 +170,7 @@ Deno.test("restart: a term that cannot be lowered stays, and the server goes on"
   await die(data, 50);
   const log = new Log();
   await using server = TableServer.over(() => {
-    const opened = SqliteStore.open(openDatabase(data), data, { size: undefined, init: undefined });
+    const opened = openTable(data, denoRuntime, { size: undefined, init: undefined });
     const { store } = opened;
     const setTerm = (termMs: number) => {
       if (termMs < 50) throw new Error("the disk is full");

@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
+import { parseAddress } from "../lib/net/address.ts";
 import { Connection } from "../lib/net/connection.ts";
 import { Listener } from "../lib/net/listener.ts";
 import { type Peer, serve } from "../lib/net/serve.ts";
@@ -48,11 +50,11 @@ class NotedPeer implements Peer {
 /** A connection that is served, and the test's end of it. */
 async function served(peer: Peer) {
   const fake = FakeServer.listen();
-  const conn = await Deno.connect({
-    hostname: "127.0.0.1",
-    port: Number(fake.address.split(":")[1]),
-  });
-  const connection = new Connection(conn, "server", "client", undefined);
+  const socket = await denoRuntime.connect(
+    parseAddress(fake.address),
+    new AbortController().signal,
+  );
+  const connection = new Connection(socket, denoRuntime, "server", "client", undefined);
   return {
     fake,
     wire: await fake.accept(),
@@ -147,6 +149,7 @@ Deno.test("a listener goes on, and says nothing, when peers have gone before the
     port: 0,
     maxConnections: 10,
     events: undefined,
+    runtime: denoRuntime,
     log: (sentence) => logged.push(sentence),
   });
   const { createConnection } = await import("node:net");

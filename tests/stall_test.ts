@@ -1,5 +1,6 @@
 /** Who has answered in time is not taken for silent, though the process that waited stood still. */
 import { assertEquals, assertRejects } from "@std/assert";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { Connection } from "../lib/net/connection.ts";
 import { connect } from "../lib/net/connect.ts";
 import { Patience } from "../lib/net/patience.ts";
@@ -152,7 +153,12 @@ Deno.test("stall: with --idle-timeout one that has spoken meanwhile is not idle"
 Deno.test("stall: a connection that was made meanwhile was made in time", async () => {
   await using server = FakeServer.listen();
   for (let i = 0; i < 5; i++) {
-    const options = { role: "client", peerRole: "server", events: undefined } as const;
+    const options = {
+      role: "client",
+      peerRole: "server",
+      events: undefined,
+      runtime: denoRuntime,
+    } as const;
     const connecting = connect(server.address, { ...options, timeoutMs: 50 });
     busy(200);
     (await within(connecting, "the connection")).close();
@@ -174,16 +180,16 @@ const CHORUS = `
 Deno.test("stall: what is over is over only when all is read that had come, on however many connections", async () => {
   const count = 300;
   await using folder = new Folder();
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const listener = denoRuntime.listen({ host: "127.0.0.1", port: 0 });
   await using chorus = new Child([
     ...[Deno.execPath(), "eval", CHORUS],
-    ...[`${listener.addr.port}`, `${count}`, folder.path(".")],
+    ...[`${listener.address.port}`, `${count}`, folder.path(".")],
   ]);
   await using stack = new AsyncDisposableStack();
   const connections: Connection[] = [];
   while (connections.length < count) {
     const conn = await within(listener.accept(), "a connection", MINUTES_MS);
-    const connection = new Connection(conn, "client", "server", undefined);
+    const connection = new Connection(conn, denoRuntime, "client", "server", undefined);
     stack.defer(() => connection.close());
     connections.push(connection);
   }
@@ -194,8 +200,10 @@ Deno.test("stall: what is over is over only when all is read that had come, on h
       connection.read().then(() => read.push(connection)).catch(() => {})
     );
     await chorus.writeMore(`${round}`);
-    const all = new Promise<number>((resolve) => new Patience(0, () => resolve(read.length)));
-    const none = orGiveUp(Promise.race([]), 0).then(() => read.length);
+    const all = new Promise<number>((resolve) =>
+      new Patience(denoRuntime, 0, () => resolve(read.length))
+    );
+    const none = orGiveUp(Promise.race([]), 0, denoRuntime).then(() => read.length);
     // By then all has come, and nothing of it can have been read.
     while (!existsSync(folder.path(`${round}`)));
     assertEquals(await Promise.all([all, none]), [count, count]);

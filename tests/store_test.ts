@@ -11,8 +11,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { StoreError, TableClient, TableServer, type TableServerOptions } from "../mod.ts";
+import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { openDatabase } from "../lib/server/database.ts";
-import { SqliteStore } from "../lib/server/sqlite_store.ts";
+import { openTable, SqliteStore } from "../lib/server/sqlite_store.ts";
 import { CommitError, memoryStore, type OpenedStore } from "../lib/server/store.ts";
 import { type Changes, Table } from "../lib/server/table.ts";
 import { hear, hearErrors, Log, say } from "./support/both_ends.ts";
@@ -176,7 +177,7 @@ Deno.test("store: a full disk is 500 and changes nothing, and the next write is 
   const data = folder.path();
   await write({ data, size: 20_000 }, "OP=PUT;IND=0,1;DATA=5,6;");
   const log = new Log();
-  const database = openDatabase(data);
+  const database = openDatabase(data, denoRuntime);
   {
     await using server = TableServer.over(() => {
       const pages = Number(database.prepare("PRAGMA page_count").get()!.page_count);
@@ -703,7 +704,7 @@ Deno.test("store: writes that are ready together share a commit", async () => {
   let commits = 0, writes = 0;
   {
     await using server = TableServer.over(() => {
-      const opened = SqliteStore.open(openDatabase(data), data, { size: 1000, init: undefined });
+      const opened = openTable(data, denoRuntime, { size: 1000, init: undefined });
       const { store } = opened;
       const commit = (changes: Changes) => {
         commits++;

@@ -10,6 +10,7 @@
  */
 
 import { Waiters } from "../net/waiters.ts";
+import { denoRuntime } from "../runtime/deno_runtime.ts";
 import { within } from "../net/within.ts";
 import { OUTPUT_RETRY_MS } from "../protocol/limits.ts";
 
@@ -93,7 +94,7 @@ export class ByteOutput {
     while (this.#draining && this.#trouble === undefined) {
       const written = this.#written;
       const moves = () => !this.#draining || this.#trouble !== undefined || this.#written > written;
-      await within(this.#waiters.until(moves), ms);
+      await within(this.#waiters.until(moves), ms, denoRuntime);
       if (this.#written === written) return;
     }
   }

@@ -6,6 +6,7 @@
  */
 
 import type { EventSink } from "../events.ts";
+import { denoRuntime } from "../runtime/deno_runtime.ts";
 import { within } from "../net/within.ts";
 import { traceJson } from "../observe/trace_json.ts";
 import { traceText } from "../observe/trace_text.ts";
@@ -63,7 +64,7 @@ export function reportTrace(form: TraceForm, write: (line: string) => void = rep
 /** Ends this program when its last lines are written, or nobody takes them. */
 export async function exit(status: number): Promise<never> {
   await Promise.all([
-    within(standardOutput.flushed().catch(() => {}), OUTPUT_END_MS),
+    within(standardOutput.flushed().catch(() => {}), OUTPUT_END_MS, denoRuntime),
     standardError.flushedWithin(OUTPUT_END_MS),
   ]);
   Deno.exit(status);

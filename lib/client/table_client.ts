@@ -14,6 +14,8 @@ import {
 } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
 import { parseReply } from "../protocol/parse.ts";
+import { denoRuntime } from "../runtime/deno_runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { formatAddress } from "../net/address.ts";
 import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
@@ -34,6 +36,12 @@ export interface TableClientOptions {
    * return at once, and call nothing of the client. What it throws breaks nothing.
    */
   events?: EventSink | undefined;
+  /**
+   * What the client needs of the world.
+   *
+   * @default {Deno's clocks, timers and connections}
+   */
+  runtime?: Runtime;
 }
 
 /** Thrown where a node cannot be reached, its connection is lost, or it does not answer in time. */
@@ -84,7 +92,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     this.address = address;
     this.#connection = connection;
     this.#timeoutMs = timeoutMs;
-    this.#queue = new RequestQueue(timeoutMs);
+    this.#queue = new RequestQueue(timeoutMs, connection.runtime);
     this.#queue.attach(connection);
     this.#reading = this.#read();
   }
@@ -103,7 +111,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     options: TableClientOptions = {},
   ): Promise<TableClient> {
     checkTypes(options, { timeoutMs: "number", events: "function" });
-    const { timeoutMs = CLIENT_TIMEOUT_MS } = options;
+    const { timeoutMs = CLIENT_TIMEOUT_MS, runtime = denoRuntime } = options;
     checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
     try {
       const connection = await connect(address, {
@@ -111,10 +119,11 @@ export class TableClient extends TableCalls implements AsyncDisposable {
         peerRole: "proxy",
         timeoutMs,
         events: guardSink(options.events),
+        runtime,
       });
       return new TableClient(address, connection, timeoutMs);
     } catch (error) {
-      if (error instanceof TypeError || error instanceof Deno.errors.NotCapable) throw error;
+      if (error instanceof TypeError || runtime.kindOf(error) === "forbidden") throw error;
       const why = (error as Error).message;
       throw new UnreachableError(address, `cannot reach ${address}: ${why}`, { cause: error });
     }
@@ -174,7 +183,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
         new Call(request, resolve, (why) => {
           reject(why === "silent" ? this.#silence() : this.#end);
         }),
-        performance.now(),
+        this.#connection.runtime.now(),
       );
     });
   }

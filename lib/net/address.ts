@@ -6,13 +6,7 @@
 
 import { current, optionError } from "./options.ts";
 
-/** Where a node listens, or is to be reached. */
-export interface Address {
-  /** A name or an IP address; an IPv6 address stands here without brackets. */
-  readonly host: string;
-  /** 0 to 65535; 0 asks for any free port. */
-  readonly port: number;
-}
+import type { Address } from "../runtime/runtime.ts";
 
 /**
  * Parses `host:port`; an IPv6 address stands in brackets, `[::1]:6001`.

@@ -5,6 +5,7 @@
  */
 
 import type { EventSink, Role } from "../events.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { parseAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
 import { withDescriptor } from "./descriptors.ts";
@@ -22,6 +23,8 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
   /** Told of what happens on the connection. */
   readonly events: EventSink | undefined;
+  /** What it connects by. */
+  readonly runtime: Runtime;
 }
 
 /**
@@ -29,15 +32,16 @@ export interface ConnectOptions {
  *
  * @param address `host:port`.
  * @throws {TypeError} If the address is none.
- * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
- * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
- * @throws {Error} If there is no connection within the time, or for another reason.
+ * @throws {Error} If nobody listens there, the sandbox forbids it, or there is no connection within
+ * the time: what the runtime throws.
  */
 export async function connect(address: string, options: ConnectOptions): Promise<Connection> {
-  const { host, port } = parseAddress(address);
+  const remote = parseAddress(address);
+  const { runtime, role, peerRole, events } = options;
   const connecting = new AbortController();
   const stop = () => connecting.abort(new Error("the connecting was ended"));
   const patience = new Patience(
+    runtime,
     options.timeoutMs,
     () => connecting.abort(new Error(`no connection within ${options.timeoutMs} ms`)),
   );
@@ -45,35 +49,12 @@ export async function connect(address: string, options: ConnectOptions): Promise
   try {
     if (options.signal?.aborted) stop();
     const { signal } = connecting;
-    const conn = await withDescriptor(() => Deno.connect({ hostname: host, port, signal }));
-    if (meetsItself(conn)) {
-      conn.close();
-      throw new Deno.errors.ConnectionRefused("Connection refused (the socket met itself)");
-    }
-    return newConnection(conn, options);
+    const socket = await withDescriptor(runtime, () => runtime.connect(remote, signal));
+    return new Connection(socket, runtime, role, peerRole, events);
   } catch (error) {
     throw connecting.signal.aborted ? connecting.signal.reason : error;
   } finally {
     patience.end();
     options.signal?.removeEventListener("abort", stop);
-  }
-}
-
-/**
- * Whether a socket is its own peer. One that connects to a free port of those that the system gives
- * out may be given that port as its own: TCP's simultaneous open then connects it to itself, and the
- * echo of a write would be the right reply to it.
- */
-function meetsItself({ localAddr, remoteAddr }: Deno.TcpConn): boolean {
-  return localAddr.port === remoteAddr.port && localAddr.hostname === remoteAddr.hostname;
-}
-
-function newConnection(conn: Deno.TcpConn, options: ConnectOptions): Connection {
-  try {
-    return new Connection(conn, options.role, options.peerRole, options.events);
-  } catch (error) {
-    // Reset before its options could be set.
-    conn.close();
-    throw error;
   }
 }

@@ -8,10 +8,11 @@ import type { ConnectionEnds, EventSink, Role } from "../events.ts";
 import { format } from "../protocol/format.ts";
 import { LINGER_MS, MAX_UNSENT_BYTES, UNTERMINATED_MS } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
+import type { Runtime, Socket } from "../runtime/runtime.ts";
 import { formatAddress } from "./address.ts";
 import { Fifo } from "./fifo.ts";
 import { lineStream, type Rest } from "./line_stream.ts";
-import { countConnection, Patience } from "./patience.ts";
+import { Patience } from "./patience.ts";
 import { Waiters } from "./waiters.ts";
 
 const encoder = new TextEncoder();
@@ -33,7 +34,9 @@ export class Connection {
   /** Until when a lease runs on it, by the monotonic clock; a SUB before then renews it. */
   leaseEnd = -Infinity;
   readonly #role: Role;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Socket;
+  /** What it runs on. */
+  readonly runtime: Runtime;
   readonly #reader: ReadableStreamDefaultReader<string>;
   readonly #rest = new ConnectionRest(this);
   readonly #events: EventSink | undefined;
@@ -67,21 +70,18 @@ export class Connection {
 
   /** Takes a connection over; `role` is this side, `peerRole` the other, for `events`. */
   constructor(
-    conn: Deno.TcpConn,
+    conn: Socket,
+    runtime: Runtime,
     role: Role,
     peerRole: Role,
     events: EventSink | undefined,
   ) {
     this.#conn = conn;
+    this.runtime = runtime;
     this.#role = role;
     this.peerRole = peerRole;
     this.#events = events;
     this.#reader = lineStream(conn, this.#rest).getReader();
-    // A reply is one small write, which must not wait for the acknowledgement of the one before.
-    conn.setNoDelay(true);
-    // A peer that has vanished without a word is found out, after the time that the system sets.
-    conn.setKeepAlive(true);
-    countConnection(1);
     // Whom a node accepts is at first a client to it, and nobody connects to one.
     const direction = peerRole === "client" ? "in" : "out";
     events?.({ type: "connected", ...this.ends, direction });
@@ -90,14 +90,11 @@ export class Connection {
   /** Both sides, as events name them. */
   get ends(): ConnectionEnds {
     if (this.#ends?.peer === this.peerRole) return this.#ends;
-    const [address, peerAddress] = [this.#conn.localAddr, this.#conn.remoteAddr].map((
-      { hostname: host, port },
-    ) => formatAddress({ host, port }));
     this.#ends = {
       node: this.#role,
-      address: address!,
+      address: formatAddress(this.#conn.local),
       peer: this.peerRole,
-      peerAddress: peerAddress!,
+      peerAddress: formatAddress(this.#conn.remote),
     };
     return this.#ends;
   }
@@ -249,7 +246,7 @@ export class Connection {
   }
 
   #tell(line: string, direction: "in" | "out"): void {
-    const renewal = SUBSCRIBES.test(line) && performance.now() < this.leaseEnd;
+    const renewal = SUBSCRIBES.test(line) && this.runtime.now() < this.leaseEnd;
     this.#events!({ type: "message", ...this.ends, direction, line, renewal });
   }
 
@@ -288,7 +285,6 @@ export class Connection {
     this.#released = true;
     this.#failure ??= new Error(why);
     this.because(why);
-    countConnection(-1);
     this.#patience?.end();
     this.#rest.forget();
     this.#sendNoMore();
@@ -311,7 +307,7 @@ export class Connection {
     this.#failure ??= error;
     this.because(error.message);
     this.#sendNoMore();
-    this.#patience = new Patience(LINGER_MS, () => this.close());
+    this.#patience = new Patience(this.runtime, LINGER_MS, () => this.close());
   }
 
   #sendNoMore(): void {
@@ -357,7 +353,7 @@ export class Connection {
   }
 
   async #linger(): Promise<void> {
-    const patience = new Patience(LINGER_MS, () => this.close());
+    const patience = new Patience(this.runtime, LINGER_MS, () => this.close());
     try {
       await this.stopReading("this side ended it");
       const scrap = new Uint8Array(4096);
@@ -405,7 +401,7 @@ class ConnectionRest implements Rest {
   /** Waits for more, as long as something comes. */
   #wait(): Patience {
     const { bytes } = this, { reads } = this.#connection;
-    return new Patience(UNTERMINATED_MS, () => {
+    return new Patience(this.#connection.runtime, UNTERMINATED_MS, () => {
       this.#patience = undefined;
       if (this.bytes === 0) return;
       const { reading, reads: now } = this.#connection;

@@ -9,6 +9,8 @@
  * @module
  */
 
+import type { Runtime } from "../runtime/runtime.ts";
+
 /** Who holds descriptors, and can give some back. */
 export interface DescriptorHolder {
   /** Whether there is none left, as far as it can tell without taking one. */
@@ -17,17 +19,25 @@ export interface DescriptorHolder {
   giveBack(): Promise<void>;
 }
 
-const holders = new Set<DescriptorHolder>();
-let giving: Promise<unknown> | undefined;
+/** The holders of a process, and whether they are giving some back. */
+interface Holders {
+  readonly known: Set<DescriptorHolder>;
+  giving: Promise<unknown> | undefined;
+}
+
+/** Of each runtime: it stands for a process. */
+const holdersOf = new WeakMap<Runtime, Holders>();
 
 /** Makes a holder known, for as long as it holds some. */
-export function addHolder(holder: DescriptorHolder): void {
-  holders.add(holder);
+export function addHolder(runtime: Runtime, holder: DescriptorHolder): void {
+  const holders = holdersOf.get(runtime) ?? { known: new Set(), giving: undefined };
+  holders.known.add(holder);
+  holdersOf.set(runtime, holders);
 }
 
 /** See {@linkcode addHolder}. */
-export function removeHolder(holder: DescriptorHolder): void {
-  holders.delete(holder);
+export function removeHolder(runtime: Runtime, holder: DescriptorHolder): void {
+  holdersOf.get(runtime)?.known.delete(holder);
 }
 
 /**
@@ -36,28 +46,25 @@ export function removeHolder(holder: DescriptorHolder): void {
  *
  * @throws {Error} Whatever `take` throws.
  */
-export async function withDescriptor<T>(take: () => Promise<T>): Promise<T> {
+export async function withDescriptor<T>(runtime: Runtime, take: () => Promise<T>): Promise<T> {
   try {
     return await take();
   } catch (error) {
-    if (holders.size === 0 || !isShortage(error)) throw error;
-    giving ??= Promise.all([...holders].map((holder) => holder.giveBack()))
-      .finally(() => giving = undefined);
-    await giving;
+    const holders = holdersOf.get(runtime);
+    // A process without a listener has nobody to ask, also where it had one before.
+    if (holders === undefined || holders.known.size === 0) throw error;
+    if (!isShortage(runtime, error, holders)) throw error;
+    holders.giving ??= Promise.all([...holders.known].map((holder) => holder.giveBack()))
+      .finally(() => holders.giving = undefined);
+    await holders.giving;
     return await take();
   }
 }
 
 /** Whether an error says that a descriptor was needed and there was none. */
-function isShortage(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
+function isShortage(runtime: Runtime, error: unknown, { known }: Holders): boolean {
   // The look-up of a name needs some, too, and does not say what it lacked.
-  if (code === undefined) return [...holders].some((holder) => holder.noneLeft());
-  return isNoneLeft(error);
-}
-
-/** Whether an error of the system is that the process (EMFILE), or the system (ENFILE), has none. */
-export function isNoneLeft(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return code === "EMFILE" || code === "ENFILE";
+  return runtime.kindOf(error) === "full" ||
+    (error as { code?: unknown }).code === undefined &&
+      [...known].some((holder) => holder.noneLeft());
 }

@@ -15,15 +15,10 @@ import {
   UNTERMINATED_MS,
 } from "../protocol/limits.ts";
 import type { ErrorReply } from "../protocol/message.ts";
+import type { Listening, Runtime, Socket, Timer } from "../runtime/runtime.ts";
 import { formatAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
-import {
-  addHolder,
-  type DescriptorHolder,
-  isNoneLeft,
-  removeHolder,
-  withDescriptor,
-} from "./descriptors.ts";
+import { addHolder, type DescriptorHolder, removeHolder, withDescriptor } from "./descriptors.ts";
 import { Patience } from "./patience.ts";
 import { Recurrence } from "./recurrence.ts";
 import type { Serving } from "./serve.ts";
@@ -41,16 +36,11 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   /** Told of what happens on the connections. */
   readonly events: EventSink | undefined;
+  /** What it listens by. */
+  readonly runtime: Runtime;
   /** Told of what goes wrong here and is nobody's answer. */
   readonly log: (sentence: string) => void;
 }
-
-/** What accept says of a peer that had gone before it was taken. */
-const GONE = [
-  Deno.errors.ConnectionAborted,
-  Deno.errors.ConnectionReset,
-  Deno.errors.NotConnected,
-];
 
 /** Why connections are closed when a node ends. */
 const ENDS = "this node ends";
@@ -62,7 +52,7 @@ export type Serve = (connection: Connection) => Serving;
 export class Listener implements DescriptorHolder {
   /** Where it listens, `host:port`. */
   readonly address: string;
-  readonly #listener: Deno.TcpListener;
+  readonly #listener: Listening;
   readonly #options: ListenerOptions;
   readonly #served = new Map<Connection, Serving>();
   readonly #refused = new Set<Connection>();
@@ -77,13 +67,13 @@ export class Listener implements DescriptorHolder {
   #restTold = -Infinity;
   /** Says so; somebody who makes many such connections is not to fill the log. */
   readonly #tellRest = (connection: Connection, sentence: string): void => {
-    const now = performance.now();
+    const now = this.#options.runtime.now();
     if (now - this.#restTold < UNTERMINATED_MS) return;
     this.#restTold = now;
     this.#options.log(`${connection.peerRole} ${connection.ends.peerAddress}: ${sentence}`);
   };
   #closing = false;
-  #pause: { timer: ReturnType<typeof setTimeout>; resolve: () => void } | undefined;
+  #pause: { timer: Timer; resolve: () => void } | undefined;
   #accepting: Promise<void> | undefined;
 
   /**
@@ -95,17 +85,17 @@ export class Listener implements DescriptorHolder {
    */
   constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#untaken = new Recurrence(options.log);
-    const { host, port } = options;
+    this.#untaken = new Recurrence(options.log, options.runtime);
+    const { host, port, runtime } = options;
     try {
-      this.#listener = Deno.listen({ hostname: host, port });
+      this.#listener = runtime.listen({ host, port });
     } catch (error) {
-      if (error instanceof Error && !(error instanceof Deno.errors.NotCapable)) {
+      if (error instanceof Error && runtime.kindOf(error) !== "forbidden") {
         error.message = `cannot listen on ${formatAddress({ host, port })}: ${error.message}`;
       }
       throw error;
     }
-    this.address = formatAddress({ host, port: this.#listener.addr.port });
+    this.address = formatAddress(this.#listener.address);
   }
 
   /**
@@ -115,7 +105,7 @@ export class Listener implements DescriptorHolder {
    */
   start(serve: Serve, lingering: () => number = () => 0): void {
     this.#lingering = lingering;
-    addHolder(this);
+    addHolder(this.#options.runtime, this);
     this.#accepting = this.#accept(serve);
   }
 
@@ -123,11 +113,11 @@ export class Listener implements DescriptorHolder {
   async stop(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
-    removeHolder(this);
+    removeHolder(this.#options.runtime, this);
     this.#listener.close();
     this.#untaken.close();
     if (this.#pause !== undefined) {
-      clearTimeout(this.#pause.timer);
+      this.#options.runtime.clearTimer(this.#pause.timer);
       this.#pause.resolve();
     }
     await this.#accepting;
@@ -141,7 +131,7 @@ export class Listener implements DescriptorHolder {
     await this.stop();
     for (const connection of this.#refused) connection.close(ENDS);
     for (const connection of this.#served.keys()) connection.stopReading(ENDS);
-    await within(this.#allEnded(), ms);
+    await within(this.#allEnded(), ms, this.#options.runtime);
     // What is not done by now is nobody's any more.
     for (const connection of this.#served.keys()) connection.close();
   }
@@ -160,33 +150,29 @@ export class Listener implements DescriptorHolder {
 
   async #accept(serve: Serve): Promise<void> {
     while (!this.#closing) {
-      let conn;
+      let socket;
       try {
-        conn = await withDescriptor(() => this.#listener.accept());
+        socket = await withDescriptor(this.#options.runtime, () => this.#listener.accept());
       } catch (error) {
         if (this.#closing) return;
-        if (GONE.some((kind) => error instanceof kind)) continue;
+        if (this.#options.runtime.kindOf(error) === "gone") continue;
         // No file descriptor is left, say. Those served go on.
         this.#untaken.happened(`cannot take a connection: ${(error as Error).message}`);
         await new Promise<void>((resolve) => {
-          this.#pause = { timer: setTimeout(resolve, ACCEPT_PAUSE_MS), resolve };
+          this.#pause = {
+            timer: this.#options.runtime.setTimer(resolve, ACCEPT_PAUSE_MS),
+            resolve,
+          };
         });
         continue;
       }
-      this.#take(conn, serve);
+      this.#take(socket, serve);
     }
   }
 
-  #take(conn: Deno.TcpConn, serve: Serve): void {
-    const { role, events } = this.#options;
-    let connection: Connection;
-    try {
-      connection = new Connection(conn, role, "client", events);
-    } catch {
-      // Reset before its options could be set.
-      conn.close();
-      return;
-    }
+  #take(socket: Socket, serve: Serve): void {
+    const { role, events, runtime } = this.#options;
+    const connection = new Connection(socket, runtime, role, "client", events);
     if (this.#served.size + this.#lingering() >= this.#most) {
       this.#refuse(connection);
       return;
@@ -199,7 +185,7 @@ export class Listener implements DescriptorHolder {
 
   /** How many connections it takes at present. */
   get #most(): number {
-    if (this.#short !== undefined && performance.now() >= this.#short.until) {
+    if (this.#short !== undefined && this.#options.runtime.now() >= this.#short.until) {
       this.#short = undefined;
     }
     return Math.min(this.#options.maxConnections, this.#short?.most ?? Infinity);
@@ -221,13 +207,13 @@ export class Listener implements DescriptorHolder {
 
   /** {@linkcode DescriptorHolder.noneLeft}. */
   noneLeft(): boolean {
-    const { hostname, port } = this.#listener.addr;
+    const { runtime } = this.#options;
     try {
       // It cannot be had twice; but that is found out with a descriptor.
-      Deno.listen({ hostname, port }).close();
+      runtime.listen(this.#listener.address).close();
       return false;
     } catch (error) {
-      return isNoneLeft(error);
+      return runtime.kindOf(error) === "full";
     }
   }
 
@@ -236,7 +222,7 @@ export class Listener implements DescriptorHolder {
    * more than those that stay, for a while.
    */
   async giveBack(): Promise<void> {
-    const now = performance.now();
+    const now = this.#options.runtime.now();
     // Where that was not enough, others took them.
     if (now - this.#gaveBack < DESCRIPTORS_PAUSE_MS) return;
     const taken = this.#served.size + this.#refused.size;
@@ -259,9 +245,13 @@ export class Listener implements DescriptorHolder {
       if (serving.isIdle() && connection.unsent === 0) connection.dismiss(this.#refusal());
       else connection.close("no file descriptor was left");
     }
-    await within(Promise.all(newest.map(([, serving]) => serving.ended)), LINGER_MS);
+    await within(
+      Promise.all(newest.map(([, serving]) => serving.ended)),
+      LINGER_MS,
+      this.#options.runtime,
+    );
     for (const [connection] of newest) connection.close();
     // A socket is free when the read that waits on it has ended, too.
-    await new Promise<unknown>((resolve) => new Patience(0, resolve));
+    await new Promise<unknown>((resolve) => new Patience(this.#options.runtime, 0, resolve));
   }
 }

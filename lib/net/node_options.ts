@@ -6,6 +6,8 @@
 
 import { type EventSink, guardLog, guardSink, type Role } from "../events.ts";
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
+import { denoRuntime } from "../runtime/deno_runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { ListenerOptions } from "./listener.ts";
 import { isHost } from "./address.ts";
 import { checkOption, checkTypes, current, optionError } from "./options.ts";
@@ -43,6 +45,12 @@ export interface NodeOptions {
    * first time, and breaks nothing.
    */
   events?: EventSink | undefined;
+  /**
+   * What the node needs of the world.
+   *
+   * @default {Deno's clocks, timers and connections}
+   */
+  runtime?: Runtime;
   /** Told, in a sentence, of what goes wrong and is nobody's answer. */
   log?: (sentence: string) => void;
 }
@@ -74,7 +82,7 @@ export function listenerOptions(
   }
   checkOption("port", port, 0, 65535);
   checkOption("maxConnections", maxConnections, 1, 1_000_000);
-  const { idleTimeoutMs } = options, log = guardLog(options.log);
+  const { idleTimeoutMs, runtime = denoRuntime } = options, log = guardLog(options.log);
   if (idleTimeoutMs !== undefined) checkOption("idleTimeoutMs", idleTimeoutMs, 1, MAX_TIMEOUT_MS);
-  return { role, host, port, maxConnections, events: guardSink(options.events, log), log };
+  return { role, host, port, maxConnections, events: guardSink(options.events, log), runtime, log };
 }

@@ -5,6 +5,7 @@
  */
 
 import { RECURRENCE_OVER_MS, RECURRENCE_REMINDER_MS } from "../protocol/limits.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
 
 /**
  * One kind of mishap, of which each instance would fill a log: one is said at once, and then, as long
@@ -21,6 +22,7 @@ import { RECURRENCE_OVER_MS, RECURRENCE_REMINDER_MS } from "../protocol/limits.t
  */
 export class Recurrence {
   readonly #log: (sentence: string) => void;
+  readonly #runtime: Runtime;
   readonly #overMs: number;
   readonly #reminderMs: number;
   /** What was not said yet: the last sentence, and how many there were. */
@@ -30,22 +32,24 @@ export class Recurrence {
   #said = 0;
   #last = 0;
   /** For when it may be over; there is one exactly while it goes on. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   /** Makes one that has not happened; `log` is told of it. */
   constructor(
     log: (sentence: string) => void,
+    runtime: Runtime,
     overMs: number = RECURRENCE_OVER_MS,
     reminderMs: number = RECURRENCE_REMINDER_MS,
   ) {
     this.#log = log;
+    this.#runtime = runtime;
     this.#overMs = overMs;
     this.#reminderMs = reminderMs;
   }
 
   /** It has happened; the sentence says what and why, and may differ from one time to the next. */
   happened(sentence: string): void {
-    this.#last = performance.now();
+    this.#last = this.#runtime.now();
     if (this.#timer === undefined) {
       this.#said = this.#last;
       this.#awaitEnd(this.#overMs);
@@ -59,14 +63,14 @@ export class Recurrence {
 
   /** Says what is unsaid: whoever tells of it ends. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#runtime.clearTimer(this.#timer);
     this.#timer = undefined;
     this.#summarize("");
   }
 
   #awaitEnd(ms: number): void {
-    this.#timer = setTimeout(() => {
-      const leftMs = this.#last + this.#overMs - performance.now();
+    this.#timer = this.#runtime.setTimer(() => {
+      const leftMs = this.#last + this.#overMs - this.#runtime.now();
       if (leftMs > 0) return this.#awaitEnd(leftMs);
       this.#timer = undefined;
       this.#summarize(", and not since");

@@ -14,6 +14,7 @@ import { TableError } from "../protocol/error.ts";
 import { EXPIRY_PAUSE_MS, STALL_MS } from "../protocol/limits.ts";
 import type { AddReply, GetReply, PutRequest, Reply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
 import type { Connection } from "./connection.ts";
 import { Fifo } from "./fifo.ts";
 import { Patience } from "./patience.ts";
@@ -49,6 +50,7 @@ export abstract class Asked {
 /** Requests in order over one connection at a time, each sent at most once. */
 export class RequestQueue {
   readonly #timeoutMs: number;
+  readonly #runtime: Runtime;
   #connection: Connection | undefined;
   #closed = false;
   readonly #waiting = new Fifo<Asked>();
@@ -56,13 +58,14 @@ export class RequestQueue {
   /** All that are not settled, the oldest first; and some that are. */
   readonly #byDeadline = new Fifo<Asked>();
   readonly #waiters = new Waiters();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #patience: Patience | undefined;
   /** Whether the last timer came so late that this process must have stood still. */
   #stalled = false;
 
   /** @param timeoutMs How long a request may take, from the moment it is asked. */
-  constructor(timeoutMs: number) {
+  constructor(timeoutMs: number, runtime: Runtime) {
+    this.#runtime = runtime;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -147,7 +150,7 @@ export class RequestQueue {
       if (!asked.settled) this.#fail(asked, "unsent");
     }
     this.#trim();
-    clearTimeout(this.#timer);
+    this.#runtime.clearTimer(this.#timer);
     this.#patience?.end();
     this.#timer = this.#patience = undefined;
   }
@@ -183,19 +186,19 @@ export class RequestQueue {
   #arm(): void {
     const first = this.#byDeadline.first;
     if (this.#timer !== undefined || this.#patience !== undefined || first === undefined) return;
-    const now = performance.now();
+    const now = this.#runtime.now();
     const ms = Math.min(first.deadline - now, this.#timeoutMs / 4);
     const due = now + Math.max(EXPIRY_PAUSE_MS, ms);
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#runtime.setTimer(() => {
       this.#timer = undefined;
-      this.#look(performance.now() - due);
+      this.#look(this.#runtime.now() - due);
       this.#arm();
     }, due - now);
   }
 
   /** Looks for those whose time is over, by a timer that came so late. */
   #look(lateMs: number): void {
-    const now = performance.now();
+    const now = this.#runtime.now();
     this.#stalled = lateMs >= STALL_MS && !this.#stalled;
     // What was asked just before this process stood still may not even have left it, so that time does
     // not count; not twice in a row, or a process that never gets on would wait for ever.
@@ -210,7 +213,12 @@ export class RequestQueue {
     const connection = this.#connection;
     // What was not sent has no answer that could have come.
     if (connection === undefined) return this.#expire(now);
-    this.#patience = new Patience(0, (due) => this.#expire(due), () => connection.reads);
+    this.#patience = new Patience(
+      this.#runtime,
+      0,
+      (due) => this.#expire(due),
+      () => connection.reads,
+    );
   }
 
   /**
@@ -230,8 +238,9 @@ export class RequestQueue {
     this.#trim();
     const next = this.#byDeadline.first;
     if (next === undefined || this.#closed) return;
-    if (next.deadline <= due) this.#patience = new Patience(0, () => this.#expire(due));
-    else this.#arm();
+    if (next.deadline <= due) {
+      this.#patience = new Patience(this.#runtime, 0, () => this.#expire(due));
+    } else this.#arm();
   }
 }
 

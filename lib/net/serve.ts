@@ -8,6 +8,7 @@ import { TableError } from "../protocol/error.ts";
 import { otherProtocol } from "../protocol/http.ts";
 import type { ErrorReply, Request } from "../protocol/message.ts";
 import { parseRequest } from "../protocol/parse.ts";
+import type { Timer } from "../runtime/runtime.ts";
 import type { Connection } from "./connection.ts";
 import { Patience } from "./patience.ts";
 
@@ -72,23 +73,25 @@ class IdleWatch {
   heard = false;
   readonly #connection: Connection;
   readonly #peer: Peer;
-  readonly #timer: ReturnType<typeof setInterval>;
+  #timer: Timer;
   #unsent = 0;
   #patience: Patience | undefined;
 
   constructor(connection: Connection, peer: Peer, idleMs: number) {
     this.#connection = connection;
     this.#peer = peer;
-    this.#timer = setInterval(() => {
+    const look = () => {
+      this.#timer = connection.runtime.setTimer(look, idleMs);
       this.#patience?.end();
       if (this.#moved() || !peer.idle()) return;
       // It may have spoken while this process stood still.
-      this.#patience = new Patience(0, () => this.#close());
-    }, idleMs);
+      this.#patience = new Patience(connection.runtime, 0, () => this.#close());
+    };
+    this.#timer = connection.runtime.setTimer(look, idleMs);
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#connection.runtime.clearTimer(this.#timer);
     this.#patience?.end();
   }
 

@@ -22,6 +22,7 @@
 
 import { HOST, PROXY_PORT, SERVER_PORT, SHUTDOWN_MS } from "../protocol/limits.ts";
 import type { ErrorReply, Request } from "../protocol/message.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { formatAddress } from "../net/address.ts";
 import type { Connection } from "../net/connection.ts";
 import { Listener } from "../net/listener.ts";
@@ -44,9 +45,11 @@ export interface CacheProxyOptions extends NodeOptions, CoherentCacheOptions {
 export class CacheProxy implements AsyncDisposable {
   readonly #cache: CoherentCache;
   readonly #listener: Listener;
+  readonly #runtime: Runtime;
   #closing: Promise<void> | undefined;
 
-  private constructor(cache: CoherentCache, listener: Listener) {
+  private constructor(cache: CoherentCache, listener: Listener, runtime: Runtime) {
+    this.#runtime = runtime;
     this.#cache = cache;
     this.#listener = listener;
   }
@@ -75,7 +78,7 @@ export class CacheProxy implements AsyncDisposable {
     listener.start((connection) =>
       serve(connection, new LanePeer(connection, cache), options.idleTimeoutMs)
     );
-    return new CacheProxy(cache, listener);
+    return new CacheProxy(cache, listener, listening.runtime);
   }
 
   /** Where it listens, `host:port`. */
@@ -98,9 +101,9 @@ export class CacheProxy implements AsyncDisposable {
   }
 
   async #end(): Promise<void> {
-    const until = performance.now() + SHUTDOWN_MS;
+    const until = this.#runtime.now() + SHUTDOWN_MS;
     await this.#listener.close(SHUTDOWN_MS);
-    await this.#cache.close(Math.max(0, until - performance.now()));
+    await this.#cache.close(Math.max(0, until - this.#runtime.now()));
   }
 }
 

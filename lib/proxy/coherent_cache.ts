@@ -13,6 +13,8 @@ import {
 } from "../protocol/limits.ts";
 import { errorReply } from "../protocol/error.ts";
 import { readReply, type Reply, type Request } from "../protocol/message.ts";
+import { denoRuntime } from "../runtime/deno_runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { parseAddress } from "../net/address.ts";
 import { checkChoice, checkOption, checkTypes, optionError } from "../net/options.ts";
 import { TableCalls } from "../net/table_calls.ts";
@@ -79,6 +81,12 @@ export interface CoherentCacheOptions {
    * ```
    */
   events?: EventSink | undefined;
+  /**
+   * What the cache needs of the world.
+   *
+   * @default {Deno's clocks, timers and connections}
+   */
+  runtime?: Runtime;
   /** Told, in a sentence, of what goes wrong and is nobody's answer: the server lost, say. */
   log?: (sentence: string) => void;
 }
@@ -135,6 +143,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
       server,
       timeoutMs,
       solo,
+      runtime: options.runtime ?? denoRuntime,
       events,
       log,
     }, this.#entries);
@@ -156,7 +165,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
   static async connect(server: string, options: CoherentCacheOptions = {}): Promise<CoherentCache> {
     const cache = new CoherentCache(server, options);
     try {
-      await within(cache.#upstream.firstTry, FIRST_ANSWER_MS);
+      await within(cache.#upstream.firstTry, FIRST_ANSWER_MS, options.runtime ?? denoRuntime);
     } catch (error) {
       await cache.close();
       throw error;

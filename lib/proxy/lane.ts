@@ -182,7 +182,7 @@ export class Lane {
     this.#atServer++;
     this.#indices += forwarded.weight;
     this.#upstream.load.begin(forwarded.weight);
-    this.#upstream.queue.ask(forwarded, this.#now ??= performance.now());
+    this.#upstream.queue.ask(forwarded, this.#now ??= this.#upstream.runtime.now());
   }
 
   /** The server will not answer one of the requests any more, or has. */

@@ -5,6 +5,7 @@
  */
 
 import { LEASE_DRIFT, LEASE_RENEWAL } from "../protocol/limits.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 
 /** A moment by both clocks, in milliseconds: the monotonic one stands still while a machine sleeps. */
 export interface Moment {
@@ -15,8 +16,8 @@ export interface Moment {
 }
 
 /** The present moment. */
-export function moment(): Moment {
-  return { monotonic: performance.now(), wall: Date.now() };
+export function moment(runtime: Runtime): Moment {
+  return { monotonic: runtime.now(), wall: runtime.wallClock() };
 }
 
 /**
@@ -27,6 +28,7 @@ export function moment(): Moment {
 export class Lease {
   readonly #asked: Moment;
   readonly #ms: number;
+  #over = false;
   /** When it is to be renewed, by the monotonic clock. */
   readonly renewal: number;
 
@@ -37,9 +39,13 @@ export class Lease {
     this.renewal = asked.monotonic + termMs * LEASE_RENEWAL;
   }
 
-  /** How long it still runs at `now`, in milliseconds; 0 or less where it is over. */
+  /**
+   * How long it still runs at `now`, in milliseconds; 0 where it is over. One that was found over stays
+   * over, whatever the clocks say later: the wall clock may be set back.
+   */
   left(now: Moment): number {
     const passed = Math.max(now.monotonic - this.#asked.monotonic, now.wall - this.#asked.wall);
-    return this.#ms - passed;
+    this.#over ||= passed >= this.#ms;
+    return this.#over ? 0 : this.#ms - passed;
   }
 }

@@ -30,6 +30,7 @@ import { Patience } from "../net/patience.ts";
 import { RequestQueue } from "../net/request_queue.ts";
 import { Waiters } from "../net/waiters.ts";
 import { within } from "../net/within.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
 import type { Entries } from "./entries.ts";
 import { Lease, type Moment, moment } from "./lease.ts";
 
@@ -43,6 +44,8 @@ export interface UpstreamOptions {
   readonly solo: boolean;
   /** Told of what happens here. */
   readonly events: EventSink | undefined;
+  /** What it runs on. */
+  readonly runtime: Runtime;
   /** Told of what goes wrong here and is nobody's answer. */
   readonly log: (sentence: string) => void;
 }
@@ -96,6 +99,8 @@ export class Upstream {
   readonly load = new Load();
   /** Told of what happens at the proxy. */
   readonly events: EventSink | undefined;
+  /** What the proxy runs on. */
+  readonly runtime: Runtime;
   readonly #options: UpstreamOptions;
   readonly #entries: Entries;
   #standing: Standing = "away";
@@ -105,11 +110,11 @@ export class Upstream {
   /** When the SUB was sent that has no answer yet. */
   #asked: Moment | undefined;
   /** For the next SUB. */
-  #renewal: ReturnType<typeof setTimeout> | undefined;
+  #renewal: Timer | undefined;
   /** For the answer to the last. */
   #patience: Patience | undefined;
   /** Until the connection has lasted. */
-  #lasting: ReturnType<typeof setTimeout> | undefined;
+  #lasting: Timer | undefined;
   /** The pause before it connects again. */
   #pauseMs = RECONNECT_FIRST_MS;
   /** How many connections in a row have answered SUB and not lasted. */
@@ -125,8 +130,9 @@ export class Upstream {
   constructor(options: UpstreamOptions, entries: Entries) {
     this.#options = options;
     this.events = options.events;
+    this.runtime = options.runtime;
     this.#entries = entries;
-    this.queue = new RequestQueue(options.timeoutMs);
+    this.queue = new RequestQueue(options.timeoutMs, options.runtime);
     this.#running = this.#run();
   }
 
@@ -142,7 +148,7 @@ export class Upstream {
   /** Whether entries may be answered from what is held, at this moment. */
   mayServe(): boolean {
     if (this.#lease === undefined) return this.#standing === "solo";
-    if (this.#lease.left(moment()) > 0) return true;
+    if (this.#lease.left(moment(this.runtime)) > 0) return true;
     this.#lapsed();
     return false;
   }
@@ -151,7 +157,7 @@ export class Upstream {
   get state(): string {
     if (this.#standing === "away") return "no server";
     if (this.#standing === "solo") return "solo";
-    const left = this.#lease?.left(moment()) ?? 0;
+    const left = this.#lease?.left(moment(this.runtime)) ?? 0;
     return left > 0 ? `lease ${Math.ceil(left)} ms` : "no lease";
   }
 
@@ -164,8 +170,12 @@ export class Upstream {
     this.#closing.abort();
     this.#stopTimers();
     if (connection !== undefined) {
-      await within(this.#giveBack(connection).then(() => this.queue.idle()), ms);
-      await within(connection.end(), LINGER_MS);
+      await within(
+        this.#giveBack(connection).then(() => this.queue.idle()),
+        ms,
+        this.runtime,
+      );
+      await within(connection.end(), LINGER_MS, this.runtime);
       connection.close();
     }
     this.queue.close();
@@ -174,7 +184,7 @@ export class Upstream {
 
   async #giveBack(connection: Connection): Promise<void> {
     const standing = this.#standing;
-    const leftMs = this.#lease?.left(moment()) ?? 0;
+    const leftMs = this.#lease?.left(moment(this.runtime)) ?? 0;
     this.#lease = undefined;
     // What the server has not granted yet it may grant all the same; its answer is still to come.
     if (standing !== "new") this.#standing = "uncached";
@@ -187,7 +197,7 @@ export class Upstream {
       this.events?.({ type: "lease-returned", node: "proxy", holder: connection.ends.address });
     }
     // When the lease is over by itself, nobody needs to hear that it was given back.
-    await within(promise, Math.max(0, leftMs));
+    await within(promise, Math.max(0, leftMs), this.runtime);
   }
 
   async #run(): Promise<void> {
@@ -195,18 +205,19 @@ export class Upstream {
       if (await this.#connectOnce() === "forbidden") return;
       this.#firstTry.resolve();
       // Between half of the pause and all of it, so that many proxies do not come back as one.
-      await this.#pause(this.#pauseMs * (1 + Math.random()) / 2);
+      await this.#pause(this.#pauseMs * (1 + this.runtime.random()) / 2);
       this.#pauseMs = Math.min(2 * this.#pauseMs, RECONNECT_LAST_MS);
     }
   }
 
   #pause(ms: number): Promise<void> {
     const { signal } = this.#closing;
+    const { runtime } = this.#options;
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
+      const timer = runtime.setTimer(done, ms);
       function done() {
-        clearTimeout(timer);
+        runtime.clearTimer(timer);
         signal.removeEventListener("abort", done);
         resolve();
       }
@@ -216,7 +227,7 @@ export class Upstream {
 
   /** Connects and reads to the end of the connection; never rejects. */
   async #connectOnce(): Promise<"ended" | "forbidden"> {
-    const { server, timeoutMs, events } = this.#options;
+    const { server, timeoutMs, events, runtime } = this.#options;
     let connection;
     try {
       connection = await connect(server, {
@@ -225,9 +236,10 @@ export class Upstream {
         timeoutMs,
         signal: this.#closing.signal,
         events,
+        runtime,
       });
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) {
+      if (runtime.kindOf(error) === "forbidden") {
         this.#firstTry.promise.catch(() => {});
         this.#firstTry.reject(error);
         return "forbidden";
@@ -258,7 +270,7 @@ export class Upstream {
   #ended(connection: Connection, why: string): void {
     this.#stopTimers();
     if (this.#lasting !== undefined) this.#shortLived++;
-    clearTimeout(this.#lasting);
+    this.runtime.clearTimer(this.#lasting);
     this.#lasting = undefined;
     connection.close(why);
     this.#connection = this.#lease = this.#asked = undefined;
@@ -298,7 +310,7 @@ export class Upstream {
     }
     // A shorter lease than was granted is always right, and a timer cannot count every number.
     const termMs = Math.min(grant.termMs, MAX_LEASE_TERM_MS);
-    const now = moment();
+    const now = moment(this.runtime);
     const renewed = this.#lease !== undefined && this.#lease.left(now) > 0;
     if (this.#lease !== undefined && !renewed) this.#lapsed();
     this.#lease = new Lease(this.#asked, termMs);
@@ -309,8 +321,8 @@ export class Upstream {
     this.#reached("leasing");
     const type = renewed ? "lease-renewed" : "lease-granted";
     this.events?.({ type, node: "proxy", holder: this.#connection!.ends.address, termMs });
-    const pauseMs = Math.max(0, this.#lease.renewal - performance.now());
-    this.#renewal = setTimeout(() => this.#subscribe(termMs), pauseMs);
+    const pauseMs = Math.max(0, this.#lease.renewal - this.runtime.now());
+    this.#renewal = this.runtime.setTimer(() => this.#subscribe(termMs), pauseMs);
   }
 
   /** The first reply was no grant. */
@@ -338,7 +350,7 @@ export class Upstream {
   #reached(standing: Standing): void {
     this.#stopTimers();
     if (this.#standing === "new") {
-      this.#lasting = setTimeout(() => this.#lasted(), RECONNECT_LASTED_MS);
+      this.#lasting = this.runtime.setTimer(() => this.#lasted(), RECONNECT_LASTED_MS);
       // A server whose connections break again and again is not there again each time.
       if (this.#shortLived < 2) this.#thereAgain();
     }
@@ -371,12 +383,17 @@ export class Upstream {
   /** Asks for the lease, and gives the connection up where no answer comes. */
   #subscribe(termMs: number = 0): void {
     const connection = this.#connection!;
-    this.#asked = moment();
+    this.#asked = moment(this.runtime);
     connection.send({ op: "SUB", end: false });
     const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
     const awaited = this.#awaited();
     const giveUp = () => connection.close(`it does not answer OP=SUB; ${awaited}`);
-    this.#patience = new Patience(patienceMs, giveUp, () => connection.reads);
+    this.#patience = new Patience(
+      this.runtime,
+      patienceMs,
+      giveUp,
+      () => connection.reads,
+    );
   }
 
   /** The replies that a SUB may have, for people. */
@@ -388,7 +405,7 @@ export class Upstream {
   }
 
   #stopTimers(): void {
-    clearTimeout(this.#renewal);
+    this.runtime.clearTimer(this.#renewal);
     this.#patience?.end();
   }
 

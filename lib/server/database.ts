@@ -8,7 +8,7 @@
  * @module
  */
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { StatementSync } from "node:sqlite";
 import {
   BUSY_TIMEOUT_MS,
   CHECKPOINT_LOOK_MS,
@@ -17,8 +17,10 @@ import {
   SHARED_CHECKPOINT_LOOK_MS,
 } from "../protocol/limits.ts";
 import { folderOf } from "../net/path.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { type Appearance, appearance, isSame, LockFile, type LogMark } from "./lock_file.ts";
 import { checkLog, hasLog, plainPath, saltOf } from "./log_check.ts";
+import { DatabaseSync } from "./sqlite.ts";
 import { locked, refusal } from "./sqlite_error.ts";
 import { StoreError } from "./store.ts";
 import { APPLICATION_ID } from "./table_schema.ts";
@@ -34,7 +36,7 @@ const MAGIC = [..."SQLite format 3\0"].map((character) => character.charCodeAt(0
  * it is not its own: all stays as it is.
  * @throws {Deno.errors.NotCapable} If the sandbox forbids it.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, runtime: Runtime): Database {
   let lock: LockFile | undefined, file: Deno.FsFile | undefined;
   try {
     Deno.mkdirSync(folderOf(path), { recursive: true });
@@ -47,7 +49,7 @@ export function openDatabase(path: string): Database {
     file = Deno.openSync(path, { read: true, write: true, create: true });
     // Before it has a log, SQLite writes to the file itself; of that nothing is recorded.
     if (!readHeader(path, file)) lock.forget();
-    return new Database(path, real, file, lock, hadLog);
+    return new Database(path, real, file, lock, hadLog, runtime);
   } catch (error) {
     file?.close();
     lock?.release();
@@ -110,6 +112,7 @@ export class Database extends DatabaseSync {
   readonly #file: Deno.FsFile;
   readonly #lock: LockFile;
   readonly #hadLog: boolean;
+  readonly #runtime: Runtime;
   #log: (sentence: string) => void = () => {};
   #checkpointPages = CHECKPOINT_PAGES;
   #pages: StatementSync | undefined;
@@ -122,7 +125,7 @@ export class Database extends DatabaseSync {
   #tended = -Infinity;
   #nextLook = -Infinity;
   #lookMs = CHECKPOINT_LOOK_MS;
-  #quiet: ReturnType<typeof setTimeout> | undefined;
+  #quiet: Timer | undefined;
 
   /**
    * Opens it.
@@ -131,7 +134,14 @@ export class Database extends DatabaseSync {
    * @param file The same file, and the lock file beside it, which are closed with the database.
    * @param hadLog Whether a log lies beside it that holds more than the file.
    */
-  constructor(path: string, real: string, file: Deno.FsFile, lock: LockFile, hadLog: boolean) {
+  constructor(
+    path: string,
+    real: string,
+    file: Deno.FsFile,
+    lock: LockFile,
+    hadLog: boolean,
+    runtime: Runtime,
+  ) {
     super(plainPath(path), { timeout: BUSY_TIMEOUT_MS });
     this.#path = real;
     this.#identity = identity(path);
@@ -139,6 +149,7 @@ export class Database extends DatabaseSync {
     this.#file = file;
     this.#lock = lock;
     this.#hadLog = hadLog;
+    this.#runtime = runtime;
   }
 
   /**
@@ -159,7 +170,7 @@ export class Database extends DatabaseSync {
       if (this.#hadLog && this.#lock.knows(seen)) return;
       if (seen !== undefined) this.#lock.record(seen, this.#lock.mark ?? UNKNOWN, true);
       // It shall not look like a copy that was made of it before and has kept its time.
-      const now = new Date();
+      const now = new Date(this.#runtime.wallClock());
       this.#file.utimeSync(now, now);
     });
     // To read the log of a server that was killed counts as much as to have tried all of it.
@@ -171,7 +182,7 @@ export class Database extends DatabaseSync {
    * program has made one. It does not fail: the commit is made.
    */
   tend(): void {
-    const now = performance.now();
+    const now = this.#runtime.now();
     const paused = now - this.#tended >= SHARED_CHECKPOINT_LOOK_MS;
     this.#tended = now;
     if (now < this.#nextLook && !paused) return;
@@ -192,7 +203,7 @@ export class Database extends DatabaseSync {
     // SQLite tries again, and if that fails too the log stays, for the next start.
     this.#log = () => {};
     attempt(() => this.#checkpoint());
-    clearTimeout(this.#quiet);
+    this.#runtime.clearTimer(this.#quiet);
     // If nobody else has it open, SQLite makes one more before it removes the log.
     const mark = this.#lock.mark ?? UNKNOWN;
     attempt(() => this.#lock.record(appearance(this.#file.statSync())!, mark, true));
@@ -230,14 +241,13 @@ export class Database extends DatabaseSync {
     this.#seen = now;
     const mark = this.#lock.mark ?? UNKNOWN;
     if (now !== undefined) attempt(() => this.#lock.record(now, mark, true));
-    clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() =>
+    this.#runtime.clearTimer(this.#quiet);
+    this.#quiet = this.#runtime.setTimer(() =>
       attempt(() => {
         const then = appearance(this.#file.statSync());
         if (isSame(then, now)) this.#record();
         else this.#isChanging(then);
       }), CHECKPOINT_QUIET_MS);
-    Deno.unrefTimer(this.#quiet);
   }
 
   #mark(): LogMark {
@@ -252,7 +262,7 @@ export class Database extends DatabaseSync {
   /** The log belongs to the file as it looks now. */
   #record(mark = () => this.#mark()): void {
     // The first use of a timer takes a while, and a server that starts has none.
-    if (this.#quiet !== undefined) clearTimeout(this.#quiet);
+    if (this.#quiet !== undefined) this.#runtime.clearTimer(this.#quiet);
     attempt(() => {
       // The time at which it was written must not be lost in a power cut that the record survives.
       this.#file.syncSync();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Runtime } from "../runtime/runtime.ts";
 import type { IndexSet } from "./index_set.ts";
 
 /**
@@ -15,19 +16,21 @@ import type { IndexSet } from "./index_set.ts";
  */
 export class DisconnectedHoldings {
   readonly #tableSize: number;
+  readonly #runtime: Runtime;
   /** By index, by the monotonic clock. Made when the first holder goes. */
   #ends: Float64Array | undefined;
   /** Invariant: no element of `#ends` is greater. */
   #lastEnd = -Infinity;
 
   /** Makes it for a table of `tableSize` entries, of which none is held. */
-  constructor(tableSize: number) {
+  constructor(tableSize: number, runtime: Runtime) {
+    this.#runtime = runtime;
     this.#tableSize = tableSize;
   }
 
   /** A session is disconnected: what it holds is held until its lease ends. */
   add(held: IndexSet, leaseEnd: number): void {
-    if (held.count === 0 || leaseEnd <= performance.now()) return;
+    if (held.count === 0 || leaseEnd <= this.#runtime.now()) return;
     const ends = this.#prolong(leaseEnd);
     held.each((index) => ends[index] = Math.max(ends[index]!, leaseEnd));
   }
@@ -46,7 +49,7 @@ export class DisconnectedHoldings {
    */
   end(ind: readonly number[] | undefined): number {
     if (this.#ends === undefined) return -Infinity;
-    if (this.#lastEnd <= performance.now()) {
+    if (this.#lastEnd <= this.#runtime.now()) {
       this.#ends = undefined;
       this.#lastEnd = -Infinity;
       return -Infinity;

@@ -8,6 +8,7 @@ import type { EventSink } from "../events.ts";
 import type { Connection } from "../net/connection.ts";
 import { Recurrence } from "../net/recurrence.ts";
 import { MAX_LAPSED_TERMS, SHUTDOWN_MS } from "../protocol/limits.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { DisconnectedHoldings } from "./disconnected_holdings.ts";
 import type { ConnectionOrder } from "./line.ts";
 import { type Asking, Session } from "./session.ts";
@@ -22,6 +23,8 @@ export interface LeasesOptions {
   readonly tableSize: number;
   /** What the operations in line take up, in bytes of memory. */
   readonly lineBytes: () => number;
+  /** Its clocks and timers. */
+  readonly runtime: Runtime;
   /** Told of what happens to leases. */
   readonly events: EventSink | undefined;
   /** Told why a session is closed, and for whom a write waits long. */
@@ -50,9 +53,9 @@ export class Leases {
     this.termMs = options.termMs;
     this.#options = options;
     this.#events = options.events;
-    this.#waits = new WaitWatch(options.termMs, options.events, options.log);
-    this.#closings = new Recurrence(options.log);
-    this.#disconnected = new DisconnectedHoldings(options.tableSize);
+    this.#waits = new WaitWatch(options.termMs, options.runtime, options.events, options.log);
+    this.#closings = new Recurrence(options.log, options.runtime);
+    this.#disconnected = new DisconnectedHoldings(options.tableSize, options.runtime);
     this.budget = new SessionBudget(this.#sessions, options.lineBytes);
   }
 
@@ -67,7 +70,7 @@ export class Leases {
       grown: () => this.budget.check(granted),
     });
     this.#sessions.add(granted);
-    const now = performance.now();
+    const now = this.#options.runtime.now();
     if (this.#events !== undefined) {
       const type = granted.leaseEnd > now ? "lease-renewed" : "lease-granted";
       this.#events({ type, node: "server", holder: granted.name, termMs: this.termMs });
@@ -82,7 +85,7 @@ export class Leases {
 
   /** A server before this one has ended with leases out: what they held is held for `ms` more. */
   inherit(ms: number): void {
-    this.#disconnected.addAll(performance.now() + ms);
+    this.#disconnected.addAll(this.#options.runtime.now() + ms);
   }
 
   /** Takes a lease back: nothing is held under it any more. */
@@ -118,7 +121,7 @@ export class Leases {
       if (session !== own && session.held.meets(ind)) return true;
     }
     const end = this.#disconnected.end(ind);
-    return end > -Infinity && end > performance.now();
+    return end > -Infinity && end > this.#options.runtime.now();
   }
 
   /**
@@ -143,7 +146,7 @@ export class Leases {
   invalidateAll(done: () => void): void {
     const end = this.#disconnected.end(undefined);
     // Leases that outlast the end of this server are not worth waiting for.
-    const outwaited = end <= performance.now() + SHUTDOWN_MS;
+    const outwaited = end <= this.#options.runtime.now() + SHUTDOWN_MS;
     const leased = [...this.#sessions].filter(({ leaseEnd }) => leaseEnd > -Infinity);
     this.#askAll("end", leased, undefined, outwaited ? end : -Infinity, done);
   }
@@ -185,7 +188,7 @@ export class Leases {
     const wait: Wait = {
       what,
       ind: ind ?? "all",
-      since: performance.now(),
+      since: this.#options.runtime.now(),
       holders: () => askings.filter(isAwaited).map(nameOf),
     };
     const one = () => {
@@ -229,9 +232,9 @@ export class Leases {
 
   /** Waits until the lease, as it stood when INV was sent, is over; a timer may come early. */
   #outwait(asking: Asking): void {
-    const ms = asking.until - performance.now();
+    const ms = asking.until - this.#options.runtime.now();
     if (ms > 0) {
-      asking.timer = setTimeout(() => this.#outwait(asking), Math.ceil(ms));
+      asking.timer = this.#options.runtime.setTimer(() => this.#outwait(asking), Math.ceil(ms));
     } else {
       this.#tellReleased(asking, "lapsed");
       this.#settle(asking);
@@ -241,7 +244,7 @@ export class Leases {
   /** The holding ends, unless it has: an answer that is no longer waited for ends nothing. */
   #settle(asking: Asking): void {
     if (asking.done === undefined) return;
-    clearTimeout(asking.timer);
+    this.#options.runtime.clearTimer(asking.timer);
     // Of those who are disconnected each holding ends with its lease, and by nothing else.
     asking.session?.held.delete(asking.ind);
     asking.done();

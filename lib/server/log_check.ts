@@ -7,7 +7,7 @@
  * @module
  */
 
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "./sqlite.ts";
 import { isAbsolute } from "../net/path.ts";
 import { appearance, type LockFile, type LogMark } from "./lock_file.ts";
 import { StoreError } from "./store.ts";

@@ -15,6 +15,7 @@ import {
   MAX_UNANSWERED_INVALIDATIONS,
 } from "../protocol/limits.ts";
 import { bytesInHand, type Invalidation, type Reply } from "../protocol/message.ts";
+import type { Timer } from "../runtime/runtime.ts";
 import { IndexSet } from "./index_set.ts";
 import type { ConnectionOrder } from "./line.ts";
 
@@ -32,7 +33,7 @@ export interface Asking {
   /** Called when it is answered or no longer waited for; `undefined` from then on. */
   done: (() => void) | undefined;
   /** For the moment when it is no longer waited for. */
-  timer: ReturnType<typeof setTimeout> | undefined;
+  timer: Timer | undefined;
 }
 
 /** What a session needs of those who keep it. */
@@ -93,7 +94,7 @@ export class Session {
     }
     // Much may be said in one step; deaf is who takes nothing of it.
     const { taken } = connection;
-    this.#watch ??= new Patience(DEAF_MS, () => {
+    this.#watch ??= new Patience(connection.runtime, DEAF_MS, () => {
       this.#watch = undefined;
       if (connection.unsent <= MAX_SESSION_UNSENT_BYTES || connection.taken !== taken) return;
       this.close(`it has taken nothing of ${connection.unsent} unsent bytes for ${DEAF_MS} ms`);
@@ -114,7 +115,12 @@ export class Session {
     this.#lapse?.end();
     // A renewal may stand unread where this process stood still.
     const { connection } = this.#options;
-    this.#lapse = new Patience(ms, () => this.close(why), () => connection.reads);
+    this.#lapse = new Patience(
+      connection.runtime,
+      ms,
+      () => this.close(why),
+      () => connection.reads,
+    );
   }
 
   /** The proxy's address, by which both nodes call it. */

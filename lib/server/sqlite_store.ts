@@ -6,7 +6,8 @@
 
 import type { StatementSync } from "node:sqlite";
 import { optionError } from "../net/options.ts";
-import type { Database } from "./database.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { type Database, openDatabase } from "./database.ts";
 import { busy, refusal, RESULT, resultCode } from "./sqlite_error.ts";
 import { CommitError, type OpenedStore, type Store, StoreError } from "./store.ts";
 import { type Changes, Table } from "./table.ts";
@@ -132,6 +133,15 @@ export class SqliteStore implements Store {
       this.#db.close();
     }
   }
+}
+
+/**
+ * Opens the table of a file, or makes one.
+ *
+ * @throws {Error} As {@linkcode openDatabase} and {@linkcode SqliteStore.open} do.
+ */
+export function openTable(path: string, runtime: Runtime, options: OpenOptions): OpenedStore {
+  return SqliteStore.open(openDatabase(path, runtime), path, options);
 }
 
 /** A path from the root; as it was given, where the sandbox does not tell. */

@@ -6,6 +6,7 @@
 
 import type { EventSink } from "../events.ts";
 import { Recurrence } from "../net/recurrence.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { Leases } from "./leases.ts";
 import { type Conductor, Line, type Operation } from "./line.ts";
 import { CommitError, type OpenedStore, type Store } from "./store.ts";
@@ -22,13 +23,15 @@ export class TableNode implements Conductor {
   readonly line: Line;
   /** How many connections have ended and still have operations in line. */
   lingering = 0;
+  /** Its clocks and timers. */
+  readonly runtime: Runtime;
   readonly #store: Store;
   readonly #log: (sentence: string) => void;
   readonly #events: EventSink | undefined;
   /** Commits that failed: with a full disk all do. */
   readonly #refusals: Recurrence;
   readonly #failure = Promise.withResolvers<Error>();
-  #inherited: ReturnType<typeof setTimeout> | undefined;
+  #inherited: Timer | undefined;
   #ending = false;
   #lost = false;
 
@@ -38,17 +41,20 @@ export class TableNode implements Conductor {
     leaseMs: number,
     log: (sentence: string) => void,
     events: EventSink | undefined,
+    runtime: Runtime,
   ) {
+    this.runtime = runtime;
     this.table = opened.table;
     this.#store = opened.store;
     this.#log = log;
     this.#events = events;
-    this.#refusals = new Recurrence(log);
+    this.#refusals = new Recurrence(log, runtime);
     this.line = new Line(this.table.size, this);
     this.leases = new Leases({
       termMs: leaseMs,
       tableSize: this.table.size,
       lineBytes: () => this.line.bytes,
+      runtime,
       events,
       log,
     });
@@ -58,7 +64,7 @@ export class TableNode implements Conductor {
     log(`the last end was not clean: writes wait for its leases, ${leasedMs} ms`);
     this.leases.inherit(leasedMs);
     // Lowered only now: whoever starts next must wait for the longest lease that may be out.
-    this.#inherited = setTimeout(() => {
+    this.#inherited = runtime.setTimer(() => {
       try {
         this.#store.setTerm(leaseMs);
       } catch (error) {
@@ -127,7 +133,7 @@ export class TableNode implements Conductor {
    * @returns Whether the end is a clean one: nothing is in line, nothing held, and that is stored.
    */
   close(): boolean {
-    clearTimeout(this.#inherited);
+    this.runtime.clearTimer(this.#inherited);
     this.#refusals.close();
     const clean = !this.#lost && this.line.length === 0 && this.leases.unheld;
     this.line.stop();

@@ -65,7 +65,8 @@ export class TablePeer implements Peer {
 
   /** Whether none of its operations is in line, and it has no running lease. */
   idle(): boolean {
-    return this.order.length === 0 && (this.session?.leaseEnd ?? 0) <= performance.now();
+    return this.order.length === 0 &&
+      (this.session?.leaseEnd ?? 0) <= this.#connection.runtime.now();
   }
 
   /** Resolves when none of its operations is in line. */

@@ -16,9 +16,8 @@ import { Listener } from "../net/listener.ts";
 import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
 import { checkOption, checkTypes, current, optionError } from "../net/options.ts";
 import { serve } from "../net/serve.ts";
+import { denoRuntime } from "../runtime/deno_runtime.ts";
 import { within } from "../net/within.ts";
-import { openDatabase } from "./database.ts";
-import { SqliteStore } from "./sqlite_store.ts";
 import { memoryStore, type OpenedStore } from "./store.ts";
 import { Table } from "./table.ts";
 import { TableNode } from "./table_node.ts";
@@ -79,7 +78,6 @@ export class TableServer implements AsyncDisposable {
    * @throws {Deno.errors.AddrInUse} If another listens there.
    * @throws {Deno.errors.NotCapable} If the sandbox forbids the address or the file.
    */
-  // deno-lint-ignore require-await -- an error is a rejection here as with the other nodes
   static async listen(options: TableServerOptions = {}): Promise<TableServer> {
     checkTypes(options, { data: "string", size: "number", leaseMs: "number" });
     const { data, size, init, log = () => {} } = options;
@@ -101,10 +99,13 @@ export class TableServer implements AsyncDisposable {
       }
       checkOption("init", integer, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     }
+    if (data !== undefined) {
+      // Loaded only for a file: where there is none, there may be no SQLite either.
+      const { openTable } = await import("./sqlite_store.ts");
+      const { runtime = denoRuntime } = options;
+      return TableServer.over(() => openTable(data, runtime, { size, init, log }), options);
+    }
     return TableServer.over(() => {
-      if (data !== undefined) {
-        return SqliteStore.open(openDatabase(data), data, { size, init, log });
-      }
       const entries = new Float64Array(size ?? TABLE_SIZE);
       entries.set(init ?? []);
       return { store: memoryStore, table: new Table(entries), leasedMs: 0 };
@@ -124,7 +125,13 @@ export class TableServer implements AsyncDisposable {
     let opened;
     try {
       opened = open();
-      const node = new TableNode(opened, leaseMs, listening.log, listening.events);
+      const node = new TableNode(
+        opened,
+        leaseMs,
+        listening.log,
+        listening.events,
+        listening.runtime,
+      );
       return new TableServer(listener, node, options.idleTimeoutMs);
     } catch (error) {
       opened?.store.close(false);
@@ -170,9 +177,14 @@ export class TableServer implements AsyncDisposable {
 
   async #end(): Promise<void> {
     await this.#listener.stop();
-    const until = performance.now() + SHUTDOWN_MS;
-    const failure = await within(Promise.race([this.#node.end(), this.#node.failure]), SHUTDOWN_MS);
-    if (failure === undefined) await this.#listener.close(until - performance.now());
+    const { runtime } = this.#node;
+    const until = runtime.now() + SHUTDOWN_MS;
+    const failure = await within(
+      Promise.race([this.#node.end(), this.#node.failure]),
+      SHUTDOWN_MS,
+      runtime,
+    );
+    if (failure === undefined) await this.#listener.close(until - runtime.now());
     else await this.#listener.abandon();
     this.#clean = this.#node.close();
   }

@@ -5,6 +5,7 @@
  */
 
 import type { EventSink, Indices } from "../events.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { LONG_WAIT, LONG_WAIT_LOG_MS } from "../protocol/limits.ts";
 
 /** What waits for holders. */
@@ -31,6 +32,7 @@ const MOST_NAMED = 3;
  */
 export class WaitWatch {
   readonly #longMs: number;
+  readonly #runtime: Runtime;
   readonly #events: EventSink | undefined;
   readonly #log: (sentence: string) => void;
   /** Those that wait, the first to begin first, that have not waited for long. */
@@ -39,14 +41,16 @@ export class WaitWatch {
   readonly #long = new Set<Wait>();
   /** When the log may be told again, by the monotonic clock. */
   #quietUntil = -Infinity;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   /** Makes one for leases of `termMs`. */
   constructor(
     termMs: number,
+    runtime: Runtime,
     events: EventSink | undefined,
     log: (sentence: string) => void,
   ) {
+    this.#runtime = runtime;
     this.#longMs = termMs * LONG_WAIT;
     this.#events = events;
     this.#log = log;
@@ -55,7 +59,7 @@ export class WaitWatch {
   /** It begins to wait. */
   begin(wait: Wait): void {
     this.#waits.add(wait);
-    this.#timer ??= setTimeout(() => this.#look(), Math.ceil(this.#longMs));
+    this.#timer ??= this.#runtime.setTimer(() => this.#look(), Math.ceil(this.#longMs));
   }
 
   /** It waits no more. */
@@ -66,13 +70,13 @@ export class WaitWatch {
 
   /** Watches no more. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#runtime.clearTimer(this.#timer);
     this.#waits.clear();
     this.#long.clear();
   }
 
   #look(): void {
-    const now = performance.now();
+    const now = this.#runtime.now();
     for (const wait of this.#waits) {
       if (now - wait.since < this.#longMs) break;
       this.#waits.delete(wait);
@@ -93,7 +97,7 @@ export class WaitWatch {
     } else {
       // A timer may come early; who begins to wait before it comes has not waited for long by then.
       const left = next === longest ? this.#longMs : next.since + this.#longMs - now;
-      this.#timer = setTimeout(() => this.#look(), Math.max(1, Math.ceil(left)));
+      this.#timer = this.#runtime.setTimer(() => this.#look(), Math.max(1, Math.ceil(left)));
     }
   }
 }
