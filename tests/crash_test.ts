@@ -6,7 +6,7 @@ import { assert, assertEquals, fail } from "@std/assert";
 import { CacheProxy, TableClient } from "../mod.ts";
 import { Folder } from "./support/folder.ts";
 import { Random, runHistory } from "./support/history.ts";
-import { checkHistory, type Recorded } from "./support/linearizability.ts";
+import { checkHistory, type Recorded } from "../simulate/linearizability.ts";
 import { startServerOn } from "./support/program.ts";
 import { listenAgain } from "./support/wire.ts";
 import { within } from "./support/within.ts";

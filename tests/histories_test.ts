@@ -1,7 +1,7 @@
 import { fail } from "@std/assert";
 import { CacheProxy, type CacheProxyOptions, TableClient, TableServer } from "../mod.ts";
 import { type History, Random, runHistory } from "./support/history.ts";
-import { checkHistory, type Recorded, SearchGaveUpError } from "./support/linearizability.ts";
+import { checkHistory, type Recorded, SearchGaveUpError } from "../simulate/linearizability.ts";
 import { startProxy } from "./support/program.ts";
 import { Relay } from "./support/relay.ts";
 import { HOUR_MS } from "./support/within.ts";

@@ -1,7 +1,7 @@
 /** The checker of histories is itself checked: on written cases, at random, against brute force. */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { checkHistory, type Recorded, SearchGaveUpError } from "./support/linearizability.ts";
+import { checkHistory, type Recorded, SearchGaveUpError } from "../simulate/linearizability.ts";
 
 type Action = Recorded["action"];
 

@@ -17,7 +17,7 @@ import { hear, Log, say } from "./support/both_ends.ts";
 import { HOUR_MS, later, Owed, PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { Folder, look } from "./support/folder.ts";
 import { Random, runHistory } from "./support/history.ts";
-import { checkHistory } from "./support/linearizability.ts";
+import { checkHistory } from "../simulate/linearizability.ts";
 import { Relay } from "./support/relay.ts";
 import { startServer, startServerOn } from "./support/program.ts";
 import { listenAgain, Wire } from "./support/wire.ts";

@@ -5,7 +5,7 @@
  */
 
 import { TableClient, TableError, UnreachableError } from "../../mod.ts";
-import type { Recorded } from "./linearizability.ts";
+import type { Recorded } from "../../simulate/linearizability.ts";
 
 /** A generator of numbers that gives the same ones for the same seed (mulberry32). */
 export class Random {
