@@ -8,7 +8,7 @@ import { makePlan, NORMAL } from "../simulate/plan.ts";
 import { run } from "../simulate/run.ts";
 
 /** Operations of each scenario, and of each seed of it. */
-const OPERATIONS = 300_000 / NORMAL.length, PER_SEED = 2000;
+const OPERATIONS = Math.ceil(300_000 / NORMAL.length), PER_SEED = 2000;
 
 for (const scenario of NORMAL) {
   Deno.test(`simulate: ${OPERATIONS.toLocaleString("en")} operations of "${scenario}" keep every promise`, async (t) => {
