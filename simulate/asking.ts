@@ -49,9 +49,12 @@ export class Callers {
           }
         } else {
           const client = await stage.connect(caller.node, caller.timeoutMs);
-          await this.#ask(caller, client, random, true);
-          // Not awaited: it may hang on a way that is cut.
-          client.close();
+          try {
+            await this.#ask(caller, client, random, true);
+          } finally {
+            // Not awaited: it may hang on a way that is cut.
+            client.close();
+          }
         }
       } catch (error) {
         if (!isOutage(error)) throw error;
