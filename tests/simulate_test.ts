@@ -45,7 +45,8 @@ Deno.test("simulate: another seed gives another trace", async () => {
 /** What a client sends, in pieces, and all that a node sends back until it closes. */
 async function session(socket: Socket, pieces: readonly string[]): Promise<string> {
   // Who does not read while it writes is written to no more, and then not read either.
-  const [, text] = await Promise.all([sendAll(socket, pieces), readAll(socket)]);
+  const sending = sendAll(socket, pieces).then(() => socket.closeWrite());
+  const [, text] = await Promise.all([sending, readAll(socket)]);
   socket.close();
   return text;
 }
@@ -55,7 +56,6 @@ async function sendAll(socket: Socket, pieces: readonly string[]): Promise<void>
     const bytes = new TextEncoder().encode(piece);
     for (let at = 0; at < bytes.length;) at += await socket.write(bytes.subarray(at));
   }
-  await socket.closeWrite();
 }
 
 async function readAll(socket: Socket): Promise<string> {
@@ -133,6 +133,43 @@ for (const through of ["server", "proxy"]) {
     }
   });
 }
+
+Deno.test("simulate: nothing overtakes on a connection, however slow and cut its way is", async () => {
+  const sent = Array.from({ length: 300 }, (_, i) => `${i}\n`);
+  for (let seed = 0; seed < 100; seed++) {
+    const world = new World(seed);
+    const options = {
+      latencyMs: [0.1, 3],
+      windowBytes: 4096,
+      bytesPerMs: 100,
+      pieces: 0.1,
+    } as const;
+    const network = new Network(world, options);
+    const clock = { rate: 1, wallRate: 1, wallAhead: 0 };
+    const [a, b] = ["a", "b"].map((name) => new Machine(name, network, clock).start());
+    const listening = b!.listen({ host: "b", port: 1 });
+    const connecting = a!.connect(listening.address, new AbortController().signal);
+    const write = async () => {
+      const socket = await connecting;
+      for (const line of sent) {
+        await sendAll(socket, [line]);
+        await world.pass(world.random.between(0, 0.1));
+      }
+      await socket.closeWrite();
+    };
+    const cut = async () => {
+      for (let i = 0; i < 5; i++) {
+        await world.pass(world.random.between(0, 5));
+        network.cut("a", "b");
+        await world.pass(world.random.between(0, 5));
+        network.heal("a", "b");
+      }
+    };
+    const read = listening.accept().then(readAll);
+    const [text] = await world.until(Promise.all([read, write(), cut()]));
+    assertEquals(text, sent.join(""), `seed ${seed}`);
+  }
+});
 
 Deno.test("simulate: nothing in lib/ goes past the runtime", async () => {
   const past =

@@ -108,7 +108,8 @@ export class Network implements Carrier {
       if (this.#cuts.has(way)) this.#held.push({ way, pass });
       else arrive();
     };
-    this.world.after(at - this.world.now, pass);
+    // Not after a difference: what that is rounded by could let bytes overtake others.
+    this.world.at(at, pass);
     return at;
   }
 

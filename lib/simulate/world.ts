@@ -48,7 +48,15 @@ export class World {
 
   /** Has something happen in `ms` milliseconds. */
   after(ms: number, run: () => void): Happening {
-    const happening = { at: this.#now + Math.max(0, ms), number: this.#numbers++, run };
+    return this.at(this.#now + Math.max(0, ms), run);
+  }
+
+  /**
+   * Has something happen at a moment, in milliseconds of the world's time; at once if it has passed. Of
+   * two at one moment, the one that was asked for first happens first.
+   */
+  at(moment: number, run: () => void): Happening {
+    const happening = { at: Math.max(this.#now, moment), number: this.#numbers++, run };
     this.#push(happening);
     return happening;
   }
