@@ -23,7 +23,7 @@ import {
   TABLE_COMMANDS,
 } from "./lib/client/commands.ts";
 import { TableClient } from "./lib/client/table_client.ts";
-import { formatAddress } from "./lib/net/address.ts";
+import { formatAddress } from "./lib/wire/address.ts";
 import { format } from "./lib/protocol/format.ts";
 import {
   CLIENT_TIMEOUT_MS,

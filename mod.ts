@@ -25,8 +25,8 @@ export {
   UnreachableError,
 } from "./lib/client/table_client.ts";
 export type { ConnectionEnds, EventSink, Indices, NodeEvent, Role } from "./lib/events.ts";
-export { type Info, TableCalls } from "./lib/net/table_calls.ts";
-export type { NodeOptions } from "./lib/net/node_options.ts";
+export { type Info, TableCalls } from "./lib/table_calls.ts";
+export type { NodeOptions } from "./lib/wire/node_options.ts";
 export { TableError } from "./lib/protocol/error.ts";
 export type * from "./lib/protocol/message.ts";
 export type { Eviction } from "./lib/proxy/bounded_cache.ts";
@@ -41,4 +41,4 @@ export type {
   Timer,
 } from "./lib/runtime/runtime.ts";
 export { TableServer, type TableServerOptions } from "./lib/server/table_server.ts";
-export { StoreError } from "./lib/server/store.ts";
+export { StoreError } from "./lib/server/store/store.ts";

@@ -11,7 +11,7 @@
 import { COMMON_FLAGS } from "./lib/cli/program.ts";
 import { address, choice, isGiven, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
-import { formatAddress } from "./lib/net/address.ts";
+import { formatAddress } from "./lib/wire/address.ts";
 import {
   HOST,
   MAX_TABLE_SIZE,

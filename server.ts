@@ -12,8 +12,8 @@ import { COMMON_FLAGS } from "./lib/cli/program.ts";
 import { integers, path, UsageError, whole } from "./lib/cli/flags.ts";
 import { listeningFlags, runNode } from "./lib/cli/node_program.ts";
 import { tableFile, tableFileFlags } from "./lib/cli/table_file.ts";
-import { formatAddress } from "./lib/net/address.ts";
-import { folderOf } from "./lib/net/path.ts";
+import { formatAddress } from "./lib/wire/address.ts";
+import { folderOf } from "./lib/util/path.ts";
 import {
   DATA_FILE,
   LEASE_TERM_MS,

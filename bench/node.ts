@@ -9,7 +9,7 @@
  * @module
  */
 
-import { parseAddress } from "../lib/net/address.ts";
+import { parseAddress } from "../lib/wire/address.ts";
 import {
   CacheProxy,
   type CacheProxyOptions,

@@ -6,7 +6,7 @@
 
 import { ChildProgram, command } from "../lib/cli/child.ts";
 import type { NodeEvent } from "../lib/events.ts";
-import { formatAddress } from "../lib/net/address.ts";
+import { formatAddress } from "../lib/wire/address.ts";
 import { readTraceJson } from "../lib/observe/trace_json.ts";
 import { HOST, SHUTDOWN_MS } from "../lib/protocol/limits.ts";
 

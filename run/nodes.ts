@@ -4,7 +4,7 @@
  * @module
  */
 
-import { folderOf } from "../lib/net/path.ts";
+import { folderOf } from "../lib/util/path.ts";
 import { PROXY_PORT, SERVER_PORT } from "../lib/protocol/limits.ts";
 import { Node, type Watcher } from "./node.ts";
 

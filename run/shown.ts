@@ -20,7 +20,7 @@
  */
 
 import type { NodeEvent } from "../lib/events.ts";
-import { parseAddress } from "../lib/net/address.ts";
+import { parseAddress } from "../lib/wire/address.ts";
 import { traceText } from "../lib/observe/trace_text.ts";
 import { visible } from "../lib/protocol/visible.ts";
 

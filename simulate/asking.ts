@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { TableCalls } from "../lib/net/table_calls.ts";
+import type { TableCalls } from "../lib/table_calls.ts";
 import { TableError } from "../lib/protocol/error.ts";
 import { CoherentCache } from "../lib/proxy/coherent_cache.ts";
 import type { Random } from "../lib/simulate/random.ts";

@@ -6,7 +6,8 @@
 
 import { CoherentCache } from "../lib/proxy/coherent_cache.ts";
 import type { Callers } from "./asking.ts";
-import type { CachePlan, CallerPlan, FaultKind, FaultPlan } from "./plan.ts";
+import type { CachePlan, CallerPlan, FaultPlan } from "./plan.ts";
+import type { FaultKind } from "./scenarios.ts";
 import { type Place, SERVER, type Stage } from "./stage.ts";
 
 /** Asks for one entry. */

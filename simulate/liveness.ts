@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { TableCalls } from "../lib/net/table_calls.ts";
+import type { TableCalls } from "../lib/table_calls.ts";
 import { CoherentCache } from "../lib/proxy/coherent_cache.ts";
 import { CALM_NETWORK } from "../lib/simulate/network.ts";
 import { get, put } from "./asking.ts";

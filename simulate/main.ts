@@ -14,7 +14,8 @@
 
 import { choice, flagsText, isGiven, readFlags, UsageError, whole } from "../lib/cli/flags.ts";
 import { show } from "./check.ts";
-import { makePlan, NORMAL, SCENARIOS } from "./plan.ts";
+import { makePlan } from "./plan.ts";
+import { NORMAL, SCENARIOS } from "./scenarios.ts";
 import { type Outcome, run } from "./run.ts";
 import { shorten } from "./shorten.ts";
 

@@ -14,7 +14,8 @@
 
 import { flagsText, isGiven, readFlags, UsageError, whole } from "../lib/cli/flags.ts";
 import { packageFlags } from "../lib/cli/permissions.ts";
-import { type Mutant, MUTANTS } from "./mutant_table.ts";
+import type { Mutant } from "./mutant.ts";
+import { MUTANTS } from "./mutant_table.ts";
 
 const FLAGS = {
   only: {

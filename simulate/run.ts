@@ -9,7 +9,8 @@ import { Callers } from "./asking.ts";
 import { check, type Operation, type Violation } from "./check.ts";
 import { Faults } from "./faults.ts";
 import { heal, seeThatAllIsWell, seeThatNobodyWaitsForNobody, type Waits } from "./liveness.ts";
-import type { FaultKind, Plan } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import type { FaultKind } from "./scenarios.ts";
 import { SERVER, Stage } from "./stage.ts";
 
 /** What came of a run. */

@@ -6,8 +6,8 @@
 import { assertEquals, assertGreater, assertMatch, assertRejects } from "@std/assert";
 import { StoreError, TableClient, TableError, TableServer } from "../mod.ts";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { openDatabase } from "../lib/server/database.ts";
-import { openTable } from "../lib/server/sqlite_store.ts";
+import { openDatabase } from "../lib/server/store/database.ts";
+import { openTable } from "../lib/server/store/sqlite_store.ts";
 import { BUSY_TIMEOUT_MS } from "../lib/protocol/limits.ts";
 import { Log } from "./support/both_ends.ts";
 import { Folder, look } from "./support/folder.ts";

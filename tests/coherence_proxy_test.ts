@@ -10,7 +10,7 @@
 
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { CacheProxy, CoherentCache, TableError } from "../mod.ts";
-import { Lease } from "../lib/proxy/lease.ts";
+import { Lease } from "../lib/coherence/lease.ts";
 import {
   BothEnds,
   CacheAndServer,

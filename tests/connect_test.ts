@@ -1,7 +1,7 @@
 /** How connections are made: what is no connection, and what is set on one. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { connect } from "../lib/net/connect.ts";
+import { connect } from "../lib/wire/connect.ts";
 import { CacheProxy, TableClient, TableServer, UnreachableError } from "../mod.ts";
 import { say } from "./support/both_ends.ts";
 import { FakeServer } from "./support/wire.ts";

@@ -1,7 +1,7 @@
 /** A connection over a socket that the test plays: what becomes of it when something goes wrong. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { Connection } from "../lib/net/connection.ts";
+import { Connection } from "../lib/wire/connection.ts";
 import type { Socket } from "../lib/runtime/runtime.ts";
 import { within } from "./support/within.ts";
 

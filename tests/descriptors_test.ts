@@ -6,7 +6,7 @@ import {
   type DescriptorHolder,
   removeHolder,
   withDescriptor,
-} from "../lib/net/descriptors.ts";
+} from "../lib/wire/descriptors.ts";
 import { BothEnds, hear, say } from "./support/both_ends.ts";
 import { Folder } from "./support/folder.ts";
 import { command, onFile, type RunningNode, start } from "./support/program.ts";

@@ -4,15 +4,15 @@
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import type { Connection } from "../lib/net/connection.ts";
-import { Fifo } from "../lib/net/fifo.ts";
-import { Asked, type Failure, RequestQueue } from "../lib/net/request_queue.ts";
+import type { Connection } from "../lib/wire/connection.ts";
+import { Fifo } from "../lib/util/fifo.ts";
+import { Asked, type Failure, RequestQueue } from "../lib/wire/request_queue.ts";
 import { TableError } from "../lib/protocol/error.ts";
 import { format } from "../lib/protocol/format.ts";
 import type { Reply, Request } from "../lib/protocol/message.ts";
 import { parseReply, parseRequest } from "../lib/protocol/parse.ts";
 import { Entries, type EntriesOptions } from "../lib/proxy/entries.ts";
-import { Lease } from "../lib/proxy/lease.ts";
+import { Lease } from "../lib/coherence/lease.ts";
 import { WritesUnderWay } from "../lib/proxy/writes_under_way.ts";
 import { fc } from "./support/fast_check.ts";
 import { within } from "./support/within.ts";

@@ -3,7 +3,7 @@
  */
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { LockFile } from "../lib/server/lock_file.ts";
+import { LockFile } from "../lib/server/store/lock_file.ts";
 import { MAX_CHECKPOINT_MS } from "../lib/protocol/limits.ts";
 import { Folder } from "./support/folder.ts";
 

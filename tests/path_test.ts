@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import * as node from "node:path";
-import { folderOf, isAbsolute } from "../lib/net/path.ts";
+import { folderOf, isAbsolute } from "../lib/util/path.ts";
 
 Deno.test("folderOf and isAbsolute say what node:path does of a file's path", () => {
   const folders = ["", "data/", "/", "/srv/", "//srv/data/", "./", "../", "a b/ü/", "a.b/", ":"];

@@ -4,8 +4,8 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { Recurrence } from "../lib/net/recurrence.ts";
-import { CommitError, type Store } from "../lib/server/store.ts";
+import { Recurrence } from "../lib/runtime/recurrence.ts";
+import { CommitError, type Store } from "../lib/server/store/store.ts";
 import { Table } from "../lib/server/table.ts";
 import { TableServer } from "../lib/server/table_server.ts";
 import { Wire } from "./support/wire.ts";

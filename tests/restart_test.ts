@@ -12,7 +12,7 @@ import {
   type TableServerOptions,
 } from "../mod.ts";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { openTable } from "../lib/server/sqlite_store.ts";
+import { openTable } from "../lib/server/store/sqlite_store.ts";
 import { hear, Log, say } from "./support/both_ends.ts";
 import { HOUR_MS, later, Owed, PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { Folder, look } from "./support/folder.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { parseAddress } from "../lib/net/address.ts";
-import { Connection } from "../lib/net/connection.ts";
-import { Listener } from "../lib/net/listener.ts";
-import { type Peer, serve } from "../lib/net/serve.ts";
+import { parseAddress } from "../lib/wire/address.ts";
+import { Connection } from "../lib/wire/connection.ts";
+import { Listener } from "../lib/wire/listener.ts";
+import { type Peer, serve } from "../lib/wire/serve.ts";
 import { CacheProxy } from "../mod.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";

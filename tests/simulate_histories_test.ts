@@ -4,7 +4,8 @@
  */
 
 import { assertEquals, assertGreater } from "@std/assert";
-import { makePlan, NORMAL } from "../simulate/plan.ts";
+import { makePlan } from "../simulate/plan.ts";
+import { NORMAL } from "../simulate/scenarios.ts";
 import { run } from "../simulate/run.ts";
 
 /** Operations of each scenario, and of each seed of it. */

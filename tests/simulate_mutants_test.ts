@@ -6,7 +6,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { packageFlags } from "../lib/cli/permissions.ts";
 import { findOut } from "../simulate/mutants.ts";
-import { type Mutant, MUTANTS } from "../simulate/mutant_table.ts";
+import type { Mutant } from "../simulate/mutant.ts";
+import { MUTANTS } from "../simulate/mutant_table.ts";
 import { Folder } from "./support/folder.ts";
 
 const SAMPLE: readonly [name: string, found: RegExp][] = [

@@ -10,7 +10,7 @@ import { Machine } from "../lib/simulate/machine.ts";
 import { World } from "../lib/simulate/world.ts";
 import type { Socket } from "../lib/runtime/runtime.ts";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { parseAddress } from "../lib/net/address.ts";
+import { parseAddress } from "../lib/wire/address.ts";
 import { packageFlags } from "../lib/cli/permissions.ts";
 import { check, type Operation } from "../simulate/check.ts";
 import { makePlan } from "../simulate/plan.ts";
@@ -176,7 +176,7 @@ Deno.test("simulate: nothing in lib/ goes past the runtime", async () => {
     /\b(?:performance\b|Date\.now|new Date\(\)|set(?:Timeout|Interval|Immediate)\(|clear(?:Timeout|Interval)\(|Math\.random|Deno\.(?:listen|connect)\b|node:timers)/;
   // The runtime itself; what is the program's, and no node's: its terminal, its output, its processes.
   const free =
-    /^lib\/(?:runtime\/deno_runtime\.ts$|simulate\/world\.ts$|cli\/|client\/prompt\.ts$)/;
+    /^lib\/(?:runtime\/deno_runtime\.ts$|simulate\/world\.ts$|cli\/|client\/terminal\.ts$)/;
   const found: string[] = [];
   for await (const path of sources("lib")) {
     if (free.test(path)) continue;

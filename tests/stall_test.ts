@@ -1,10 +1,10 @@
 /** Who has answered in time is not taken for silent, though the process that waited stood still. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { Connection } from "../lib/net/connection.ts";
-import { connect } from "../lib/net/connect.ts";
-import { Patience } from "../lib/net/patience.ts";
-import { within as orGiveUp } from "../lib/net/within.ts";
+import { Connection } from "../lib/wire/connection.ts";
+import { connect } from "../lib/wire/connect.ts";
+import { Patience } from "../lib/runtime/patience.ts";
+import { within as orGiveUp } from "../lib/runtime/within.ts";
 import { CoherentCache, TableClient, TableServer } from "../mod.ts";
 import { CacheAndServer, GRANT, hear, say } from "./support/both_ends.ts";
 import { existsSync } from "node:fs";

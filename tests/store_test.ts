@@ -12,9 +12,9 @@ import {
 } from "@std/assert";
 import { StoreError, TableClient, TableServer, type TableServerOptions } from "../mod.ts";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
-import { openDatabase } from "../lib/server/database.ts";
-import { openTable, SqliteStore } from "../lib/server/sqlite_store.ts";
-import { CommitError, memoryStore, type OpenedStore } from "../lib/server/store.ts";
+import { openDatabase } from "../lib/server/store/database.ts";
+import { openTable, SqliteStore } from "../lib/server/store/sqlite_store.ts";
+import { CommitError, memoryStore, type OpenedStore } from "../lib/server/store/store.ts";
 import { type Changes, Table } from "../lib/server/table.ts";
 import { hear, hearErrors, Log, say } from "./support/both_ends.ts";
 import { Folder, look, tamper } from "./support/folder.ts";

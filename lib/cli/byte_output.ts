@@ -9,9 +9,9 @@
  * @module
  */
 
-import { Waiters } from "../net/waiters.ts";
+import { Waiters } from "../util/waiters.ts";
 import { denoRuntime } from "../runtime/deno_runtime.ts";
-import { within } from "../net/within.ts";
+import { within } from "../runtime/within.ts";
 import { OUTPUT_RETRY_MS } from "../protocol/limits.ts";
 
 /**

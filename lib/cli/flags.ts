@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { isHost, parseAddress } from "../net/address.ts";
+import { isHost, parseAddress } from "../wire/address.ts";
 
 /** A command line that is no use of the program; the message names the flag and the value. */
 export class UsageError extends Error {

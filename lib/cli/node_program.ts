@@ -5,8 +5,8 @@
  */
 
 import { HOST, MAX_CONNECTIONS, MAX_TIMEOUT_MS } from "../protocol/limits.ts";
-import { isLoopback } from "../net/address.ts";
-import type { NodeOptions } from "../net/node_options.ts";
+import { isLoopback } from "../wire/address.ts";
+import type { NodeOptions } from "../wire/node_options.ts";
 import { host, isGiven, UsageError, type Values, whole } from "./flags.ts";
 import { exit, print, report, reportTrace } from "./output.ts";
 import { type CommonValues, EXIT, type Program, runProgram } from "./program.ts";

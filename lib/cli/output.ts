@@ -7,7 +7,7 @@
 
 import type { EventSink } from "../events.ts";
 import { denoRuntime } from "../runtime/deno_runtime.ts";
-import { within } from "../net/within.ts";
+import { within } from "../runtime/within.ts";
 import { traceJson } from "../observe/trace_json.ts";
 import { traceText } from "../observe/trace_text.ts";
 import { OUTPUT_END_MS } from "../protocol/limits.ts";

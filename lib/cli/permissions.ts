@@ -5,8 +5,8 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
-import { formatAddress, parseAddress } from "../net/address.ts";
-import { folderOf } from "../net/path.ts";
+import { formatAddress, parseAddress } from "../wire/address.ts";
+import { folderOf } from "../util/path.ts";
 import { HOST, PROXY_PORT, SERVER_PORT } from "../protocol/limits.ts";
 import { programCommand, quoted, type TaskName } from "./program_command.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
-import { isOptionError } from "../net/options.ts";
+import { isOptionError } from "../util/options.ts";
 import {
   type Flags,
   flagsText,

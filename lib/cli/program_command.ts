@@ -4,8 +4,8 @@
  * @module
  */
 
-import { isLoopback, parseAddress } from "../net/address.ts";
-import { folderOf } from "../net/path.ts";
+import { isLoopback, parseAddress } from "../wire/address.ts";
+import { folderOf } from "../util/path.ts";
 import { HOST, PROXY_PORT, SERVER_PORT } from "../protocol/limits.ts";
 
 /** The tasks that start or ask nodes. */

@@ -16,12 +16,12 @@ import type { Reply, Request } from "../protocol/message.ts";
 import { parseReply } from "../protocol/parse.ts";
 import { denoRuntime } from "../runtime/deno_runtime.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { formatAddress } from "../net/address.ts";
-import { connect } from "../net/connect.ts";
-import type { Connection } from "../net/connection.ts";
-import { checkOption, checkTypes, current } from "../net/options.ts";
-import { Asked, type Failure, RequestQueue } from "../net/request_queue.ts";
-import { TableCalls } from "../net/table_calls.ts";
+import { formatAddress } from "../wire/address.ts";
+import { connect } from "../wire/connect.ts";
+import type { Connection } from "../wire/connection.ts";
+import { checkOption, checkTypes, current } from "../util/options.ts";
+import { Asked, type Failure, RequestQueue } from "../wire/request_queue.ts";
+import { TableCalls } from "../table_calls.ts";
 
 /** Options of a {@linkcode TableClient}. */
 export interface TableClientOptions {

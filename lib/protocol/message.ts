@@ -146,6 +146,27 @@ export function readReply(asked: GetRequest | AddRequest, data: readonly number[
   };
 }
 
+/** A request that reads entries. */
+export type ReadRequest = GetRequest | AddRequest;
+
+/** A request that changes the table. */
+export type WriteRequest = PutRequest | ClrRequest;
+
+/** Whether a request changes the table. */
+export function isWrite(request: Request | ErrorReply): request is WriteRequest {
+  return request.op === "PUT" || request.op === "CLR";
+}
+
+/** The indices that a write changes; `undefined` for all. */
+export function written(write: WriteRequest): readonly number[] | undefined {
+  return write.op === "PUT" ? write.ind : undefined;
+}
+
+/** A read as a GET: an ADD's, of its distinct indices. */
+export function asGet(read: ReadRequest): GetRequest {
+  return read.op === "GET" ? read : { op: "GET", ind: [...new Set(read.ind)] };
+}
+
 /** What requests in hand take up, in bytes of memory: an estimate. */
 export function bytesInHand(requests: number, indices: number): number {
   return requests * REQUEST_BYTES + indices * INDEX_BYTES;

@@ -23,11 +23,11 @@
 import { HOST, PROXY_PORT, SERVER_PORT, SHUTDOWN_MS } from "../protocol/limits.ts";
 import type { ErrorReply, Request } from "../protocol/message.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { formatAddress } from "../net/address.ts";
-import type { Connection } from "../net/connection.ts";
-import { Listener } from "../net/listener.ts";
-import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
-import { type Peer, serve } from "../net/serve.ts";
+import { formatAddress } from "../wire/address.ts";
+import type { Connection } from "../wire/connection.ts";
+import { Listener } from "../wire/listener.ts";
+import { listenerOptions, type NodeOptions } from "../wire/node_options.ts";
+import { type Peer, serve } from "../wire/serve.ts";
 import { CoherentCache, type CoherentCacheOptions } from "./coherent_cache.ts";
 import type { Lane } from "./lane.ts";
 

@@ -21,20 +21,52 @@ import {
   MAX_OUTSTANDING_REQUESTS,
 } from "../protocol/limits.ts";
 import {
-  type AddRequest,
+  asGet,
   type ErrorReply,
-  type GetRequest,
+  isWrite,
   readReply,
+  type ReadRequest,
   type Reply,
   type Request,
   weight,
+  type WriteRequest,
+  written,
 } from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
-import { Fifo } from "../net/fifo.ts";
-import { Waiters } from "../net/waiters.ts";
+import { Fifo } from "../util/fifo.ts";
+import { Waiters } from "../util/waiters.ts";
+import { Asked, type Failure } from "../wire/request_queue.ts";
 import type { Entries } from "./entries.ts";
-import { type Forwarded, ForwardedRead, ForwardedWrite } from "./forwarded.ts";
 import type { Upstream } from "./upstream.ts";
+
+/** A client's request that the server is to answer, and the slot of its reply. */
+class Forwarded extends Asked {
+  /** What the client asked. */
+  readonly asking: ReadRequest | WriteRequest;
+  /** What is sent for it. */
+  override request: Request;
+  /** What the client is answered, once it is known. */
+  reply: Reply | undefined;
+  /** How many indices the client's request has. */
+  readonly weight: number;
+  readonly #lane: Lane;
+
+  constructor(asking: ReadRequest | WriteRequest, request: Request, lane: Lane) {
+    super();
+    this.asking = asking;
+    this.request = request;
+    this.weight = weight(asking);
+    this.#lane = lane;
+  }
+
+  override answered(reply: Reply): void {
+    this.#lane.answered(this, reply);
+  }
+
+  override failed(why: Failure): void {
+    this.#lane.failed(this, why);
+  }
+}
 
 /** A reply's place; `undefined` stands for INF, whose reply is made in its turn. */
 type Slot = { readonly reply: Reply | undefined } | undefined;
@@ -46,7 +78,8 @@ export class Lane {
   readonly #answer: (reply: Reply) => void;
   readonly #slots = new Fifo<Slot>();
   readonly #held = new Fifo<Request | ErrorReply>();
-  #partHit: ForwardedRead | undefined;
+  /** The part-hit that is not answered; what comes behind it is held. */
+  #partHit: Forwarded | undefined;
   #atServer = 0;
   /** How many indices those at the server, and those held, have. */
   #indices = 0;
@@ -108,13 +141,9 @@ export class Lane {
       case "GET":
       case "ADD":
         return this.#read(request, idle);
-      case "PUT": {
-        const refusal = this.#outside(request.ind);
-        if (refusal !== undefined) return this.#fill(refusal, idle);
-        return this.#forward(new ForwardedWrite(request, this.#entries, this));
-      }
+      case "PUT":
       case "CLR":
-        return this.#forward(new ForwardedWrite(request, this.#entries, this));
+        return this.#write(request, idle);
       case "INF":
         if (idle) this.#answer(this.#info());
         else this.#slots.push(undefined);
@@ -138,33 +167,37 @@ export class Lane {
       this.#unanswered < MAX_OUTSTANDING_REQUESTS && this.#indices < MAX_OUTSTANDING_INDICES;
   }
 
-  #read(request: GetRequest | AddRequest, idle: boolean): void {
+  #read(request: ReadRequest, idle: boolean): void {
     if (idle && this.#mayServe) {
       const data = this.#entries.read(request.ind);
       if (data !== undefined) return this.#answer(readReply(request, data));
     }
     const refusal = this.#outside(request.ind);
     if (refusal !== undefined) return this.#fill(refusal, idle);
-    const missing = idle && this.#mayServe
-      ? this.#entries.missing(request.ind)
-      : this.#bypass(request.ind);
+    const looks = idle && this.#mayServe;
+    if (!looks) this.#tellBypass(request.ind, "in-flight");
+    const missing = looks ? this.#entries.missing(request.ind) : [];
     const partial = missing.length > 0 && missing.length < new Set(request.ind).size;
-    const read = new ForwardedRead(
-      request,
-      partial ? missing : undefined,
-      this.#entries,
-      this.#upstream,
-      this,
-    );
+    const sent = partial ? { op: "GET", ind: missing } as const : asGet(request);
+    const read = new Forwarded(request, sent, this);
     if (partial) this.#partHit = read;
     this.#forward(read);
   }
 
-  /** Tells that the cache is not looked at for these. */
-  #bypass(ind: readonly number[]): number[] {
-    const why = this.#mayServe ? "in-flight" : "no-lease";
-    this.#upstream.events?.({ type: "bypass", node: "proxy", ind, why });
-    return [];
+  /** Drops what a write changes, before it is sent. */
+  #write(request: WriteRequest, idle: boolean): void {
+    const ind = written(request), refusal = ind && this.#outside(ind);
+    if (refusal !== undefined) return this.#fill(refusal, idle);
+    this.#entries.beginWrite(ind);
+    this.#forward(new Forwarded(request, request, this));
+  }
+
+  /** Tells that the cache is not looked at for these, or found nothing that may be served. */
+  #tellBypass(ind: readonly number[], why: "in-flight" | "dropped"): void {
+    const { events } = this.#upstream;
+    if (events === undefined) return;
+    const mayServe = why === "in-flight" ? this.#mayServe : this.#upstream.mayServe();
+    events({ type: "bypass", node: "proxy", ind, why: mayServe ? why : "no-lease" });
   }
 
   #outside(ind: readonly number[]): ErrorReply | undefined {
@@ -185,8 +218,70 @@ export class Lane {
     this.#upstream.queue.ask(forwarded, this.#now ??= this.#upstream.runtime.now());
   }
 
+  /** The server has answered, in time or not: does what the answer asks for, in the same step. */
+  answered(forwarded: Forwarded, reply: Reply): void {
+    const { asking } = forwarded;
+    const answer = isWrite(asking)
+      ? this.#takeWritten(asking, reply)
+      : this.#takeRead(forwarded, asking, reply);
+    if (answer !== undefined) {
+      forwarded.reply ??= answer;
+      this.#released(forwarded);
+    }
+    this.#moved(forwarded);
+  }
+
+  /** The server has not answered: {@linkcode Asked.failed}. */
+  failed(forwarded: Forwarded, why: Failure): void {
+    forwarded.reply ??= why !== "unsent" && isWrite(forwarded.asking)
+      ? errorReply(504, "the server has not answered: whether this was written is not known")
+      : errorReply(503, `the ${this.name} has no answer from the server, and nothing was changed`);
+    if (why !== "silent") {
+      // It never will.
+      if (isWrite(forwarded.asking)) this.#entries.endWrite(written(forwarded.asking));
+      this.#released(forwarded);
+    }
+    this.#moved(forwarded);
+  }
+
+  #takeWritten(asking: WriteRequest, reply: Reply): Reply {
+    this.#entries.endWrite(written(asking));
+    if (reply.op === "PUT") this.#entries.enterWritten(reply.ind, reply.data);
+    return reply;
+  }
+
+  /** The client's reply; `undefined` where a part-hit has become a request for the whole. */
+  #takeRead(forwarded: Forwarded, asking: ReadRequest, reply: Reply): Reply | undefined {
+    if (reply.op !== "GET") return reply;
+    if (forwarded.request === asking) {
+      this.#entries.enter(reply.ind, reply.data);
+      return reply;
+    }
+    const fetched = new Map(reply.ind.map((index, i) => [index, reply.data[i]!]));
+    // The entries held are read now, before the new ones enter and push some of them out.
+    const data = asking.ind.every((index) => fetched.has(index))
+      ? asking.ind.map((index) => fetched.get(index)!)
+      : this.#join(asking, fetched);
+    this.#entries.enter(reply.ind, reply.data);
+    if (data !== undefined) return readReply(asking, data);
+    if (forwarded.reply !== undefined) return forwarded.reply;
+    const again = forwarded.request = asGet(asking);
+    this.#tellBypass(again.ind, "dropped");
+    this.#upstream.queue.again(forwarded);
+    return undefined;
+  }
+
+  #join({ ind }: ReadRequest, fetched: Map<number, number>): number[] | undefined {
+    if (!this.#upstream.mayServe()) return undefined;
+    const held = ind.filter((index) => !fetched.has(index));
+    const data = this.#entries.readAgain(held);
+    if (data === undefined) return undefined;
+    let next = 0;
+    return ind.map((index) => fetched.get(index) ?? data[next++]!);
+  }
+
   /** The server will not answer one of the requests any more, or has. */
-  released(forwarded: Forwarded): void {
+  #released(forwarded: Forwarded): void {
     this.#atServer--;
     this.#indices -= forwarded.weight;
     this.#upstream.load.end(forwarded.weight);
@@ -194,7 +289,7 @@ export class Lane {
   }
 
   /** A slot was filled, or a part-hit has become a request for the whole. */
-  moved(forwarded: Forwarded): void {
+  #moved(forwarded: Forwarded): void {
     if (forwarded === this.#partHit) this.#partHit = undefined;
     while (this.#slots.length > 0) {
       const slot = this.#slots.first;
@@ -215,12 +310,9 @@ export class Lane {
   }
 
   #info(): Reply {
-    const held = this.#entries.held();
-    if (held.length > MAX_INDICES) {
-      return errorReply(
-        413,
-        `this ${this.name} holds ${held.length} entries: INF shows ${MAX_INDICES}`,
-      );
+    const held = this.#entries.held(), { length } = held;
+    if (length > MAX_INDICES) {
+      return errorReply(413, `this ${this.name} holds ${length} entries: INF shows ${MAX_INDICES}`);
     }
     const ind = held.map(([index]) => index), data = held.map(([, integer]) => integer);
     return { op: "INF", ind, data, msg: this.#upstream.state };

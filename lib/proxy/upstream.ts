@@ -1,38 +1,34 @@
 /**
- * A proxy's one connection to the server: kept up, leased, and read in order.
+ * A proxy's one connection to the server at a time: kept up, subscribed, and read in order.
  *
  * ```text
- *   away ──connect──→ SUB sent ──grant──→ leased ⇄ lapsed      a SUB at every third of the term
- *     ↑                  └──ERR 400──→ no SUB there: solo, or nothing is cached
- *     └──── the connection ends: everything is dropped, what was sent is lost ────┘
+ *   away ──connect──→ there: a Subscription, and the requests of all clients in flight
+ *     ↑                 │
+ *     │ a pause,        └── the connection ends: every entry is dropped, what was sent is lost
+ *     └──────────────────────┘
  * ```
  *
  * @module
  */
 
 import type { EventSink } from "../events.ts";
-import { TableError } from "../protocol/error.ts";
 import {
   LINGER_MS,
-  MAX_CLIENTS_BYTES,
-  MAX_LEASE_TERM_MS,
   MAX_UPSTREAM_UNSENT_BYTES,
   RECONNECT_FIRST_MS,
   RECONNECT_LAST_MS,
   RECONNECT_LASTED_MS,
-  SILENT_TERMS,
 } from "../protocol/limits.ts";
-import { bytesInHand, type Reply, type SubReply } from "../protocol/message.ts";
+import type { Reply } from "../protocol/message.ts";
 import { parseReply } from "../protocol/parse.ts";
-import { connect } from "../net/connect.ts";
-import type { Connection } from "../net/connection.ts";
-import { Patience } from "../net/patience.ts";
-import { RequestQueue } from "../net/request_queue.ts";
-import { Waiters } from "../net/waiters.ts";
-import { within } from "../net/within.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
+import { within } from "../runtime/within.ts";
+import { connect } from "../wire/connect.ts";
+import type { Connection } from "../wire/connection.ts";
+import { RequestQueue } from "../wire/request_queue.ts";
 import type { Entries } from "./entries.ts";
-import { Lease, type Moment, moment } from "./lease.ts";
+import { Load } from "./load.ts";
+import { Subscription } from "./subscription.ts";
 
 /** What an upstream needs to know. */
 export interface UpstreamOptions {
@@ -44,7 +40,7 @@ export interface UpstreamOptions {
   readonly solo: boolean;
   /** Told of what happens here. */
   readonly events: EventSink | undefined;
-  /** What it runs on. */
+  /** What the proxy runs on. */
   readonly runtime: Runtime;
   /** Told of what goes wrong here and is nobody's answer. */
   readonly log: (sentence: string) => void;
@@ -53,66 +49,20 @@ export interface UpstreamOptions {
 /** So many different complaints are logged until a connection has lasted, and no more. */
 const MOST_COMPLAINTS = 8;
 
-/** What is known of the server: `new`, its SUB is not answered yet. */
-type Standing = "away" | "new" | "leasing" | "solo" | "uncached";
-
-/** How much of all clients' requests waits, at the server or for what does. */
-export class Load {
-  #requests = 0;
-  #indices = 0;
-  readonly #waiters = new Waiters();
-
-  /** A request begins to wait. */
-  begin(indices: number): void {
-    this.#requests++;
-    this.#indices += indices;
-  }
-
-  /** It waits no more. */
-  end(indices: number): void {
-    this.#requests--;
-    this.#indices -= indices;
-    this.look();
-  }
-
-  /** Has those who wait look again. */
-  look(): void {
-    this.#waiters.look();
-  }
-
-  /** Whether clients that have some in hand may add more. */
-  get hasRoom(): boolean {
-    return bytesInHand(this.#requests, this.#indices) <= MAX_CLIENTS_BYTES;
-  }
-
-  /** Resolves when they may, or `holds` does. */
-  roomOr(holds: () => boolean): Promise<void> {
-    return this.#waiters.until(() => this.hasRoom || holds());
-  }
-}
-
-/** The connection to the server, and the lease on what is held of its table. */
+/** The server, as the proxy reaches it. */
 export class Upstream {
   /** What is asked of the server. */
   readonly queue: RequestQueue;
   /** The requests of all clients that are in hand. */
-  readonly load = new Load();
+  readonly load: Load = new Load();
   /** Told of what happens at the proxy. */
   readonly events: EventSink | undefined;
   /** What the proxy runs on. */
   readonly runtime: Runtime;
   readonly #options: UpstreamOptions;
   readonly #entries: Entries;
-  #standing: Standing = "away";
-  #connection: Connection | undefined;
-  #lease: Lease | undefined;
-  #lapseTold = false;
-  /** When the SUB was sent that has no answer yet. */
-  #asked: Moment | undefined;
-  /** For the next SUB. */
-  #renewal: Timer | undefined;
-  /** For the answer to the last. */
-  #patience: Patience | undefined;
+  /** The connection and the lease over it; `undefined` while the server is away. */
+  #there: { readonly connection: Connection; readonly subscription: Subscription } | undefined;
   /** Until the connection has lasted. */
   #lasting: Timer | undefined;
   /** The pause before it connects again. */
@@ -120,9 +70,8 @@ export class Upstream {
   /** How many connections in a row have answered SUB and not lasted. */
   #shortLived = 0;
   readonly #closing = new AbortController();
-  #givenBack: (() => void) | undefined;
   readonly #running: Promise<void>;
-  #firstTry = Promise.withResolvers<void>();
+  readonly #firstTry = Promise.withResolvers<void>();
   /** What was said of a server that is away, so that it is said once, until it is there again. */
   readonly #complaints = new Set<string>();
 
@@ -147,18 +96,12 @@ export class Upstream {
 
   /** Whether entries may be answered from what is held, at this moment. */
   mayServe(): boolean {
-    if (this.#lease === undefined) return this.#standing === "solo";
-    if (this.#lease.left(moment(this.runtime)) > 0) return true;
-    this.#lapsed();
-    return false;
+    return this.#there !== undefined && this.#there.subscription.mayServe();
   }
 
   /** The state of the lease, for people: `lease 640 ms`, `no lease`, `no server` or `solo`. */
   get state(): string {
-    if (this.#standing === "away") return "no server";
-    if (this.#standing === "solo") return "solo";
-    const left = this.#lease?.left(moment(this.runtime)) ?? 0;
-    return left > 0 ? `lease ${Math.ceil(left)} ms` : "no lease";
+    return this.#there?.subscription.text ?? "no server";
   }
 
   /**
@@ -166,38 +109,16 @@ export class Upstream {
    * Nothing is answered from what is held any more.
    */
   async close(ms: number): Promise<void> {
-    const connection = this.#connection;
+    const there = this.#there;
     this.#closing.abort();
-    this.#stopTimers();
-    if (connection !== undefined) {
-      await within(
-        this.#giveBack(connection).then(() => this.queue.idle()),
-        ms,
-        this.runtime,
-      );
+    if (there !== undefined) {
+      const { connection, subscription } = there;
+      await within(subscription.giveBack().then(() => this.queue.idle()), ms, this.runtime);
       await within(connection.end(), LINGER_MS, this.runtime);
       connection.close();
     }
     this.queue.close();
     await this.#running;
-  }
-
-  async #giveBack(connection: Connection): Promise<void> {
-    const standing = this.#standing;
-    const leftMs = this.#lease?.left(moment(this.runtime)) ?? 0;
-    this.#lease = undefined;
-    // What the server has not granted yet it may grant all the same; its answer is still to come.
-    if (standing !== "new") this.#standing = "uncached";
-    if ((standing !== "leasing" && standing !== "new") || connection.closed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#givenBack = resolve;
-    connection.leaseEnd = -Infinity;
-    connection.send({ op: "SUB", end: true });
-    if (standing === "leasing") {
-      this.events?.({ type: "lease-returned", node: "proxy", holder: connection.ends.address });
-    }
-    // When the lease is over by itself, nobody needs to hear that it was given back.
-    await within(promise, Math.max(0, leftMs), this.runtime);
   }
 
   async #run(): Promise<void> {
@@ -211,8 +132,7 @@ export class Upstream {
   }
 
   #pause(ms: number): Promise<void> {
-    const { signal } = this.#closing;
-    const { runtime } = this.#options;
+    const { runtime } = this, { signal } = this.#closing;
     if (signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = runtime.setTimer(done, ms);
@@ -249,113 +169,77 @@ export class Upstream {
       this.#complain(`cannot reach the server at ${server}: ${why}`);
       return "ended";
     }
-    this.#connection = connection;
-    this.#standing = "new";
-    if (this.#closing.signal.aborted) connection.close();
-    else this.#subscribe();
-    this.queue.attach(connection);
+    const subscription = this.#begin(connection);
     let why = "it closed the connection";
     try {
       for (let lines; (lines = await connection.read()) !== undefined;) {
-        connection.eachLine(lines, (start, end) => this.#take(parseReply(lines!, start, end)));
+        connection.eachLine(lines, (start, end) => {
+          this.#take(parseReply(lines!, start, end), connection, subscription);
+        });
       }
     } catch (error) {
       why = (error as Error).message;
     }
     this.#complain(connection.andRest(`lost the server at ${server}: ${why}`));
-    this.#ended(connection, why);
+    this.#ended(connection, subscription, why);
     return "ended";
   }
 
-  #ended(connection: Connection, why: string): void {
-    this.#stopTimers();
+  #begin(connection: Connection): Subscription {
+    const { timeoutMs, solo, events, runtime } = this.#options;
+    const subscription = new Subscription({
+      connection,
+      entries: this.#entries,
+      runtime,
+      timeoutMs,
+      solo,
+      events,
+      answered: (how) => this.#answered(how),
+    });
+    this.#there = { connection, subscription };
+    if (this.#closing.signal.aborted) connection.close();
+    else subscription.subscribe();
+    // Behind SUB, so that the server knows a holder before it answers a GET of it.
+    this.queue.attach(connection);
+    return subscription;
+  }
+
+  #ended(connection: Connection, subscription: Subscription, why: string): void {
     if (this.#lasting !== undefined) this.#shortLived++;
     this.runtime.clearTimer(this.#lasting);
     this.#lasting = undefined;
     connection.close(why);
-    this.#connection = this.#lease = this.#asked = undefined;
-    this.#standing = "away";
+    this.#there = undefined;
     this.#entries.close();
-    this.#givenBack?.();
+    subscription.end();
     if (this.#closing.signal.aborted) this.queue.close();
     else this.queue.detach();
   }
 
   /** Handles a message from the server, to its end. */
-  #take(reply: Reply): void {
+  #take(reply: Reply, connection: Connection, subscription: Subscription): void {
     if (reply.op === "INV") {
       this.#entries.drop(reply.ind);
-      this.#connection!.send(reply);
-      if (this.#connection!.unsent > MAX_UPSTREAM_UNSENT_BYTES) {
+      connection.send(reply);
+      if (connection.unsent > MAX_UPSTREAM_UNSENT_BYTES) {
         throw new Error("it asks and does not read the answers");
       }
-    } else if (reply.op === "SUB") {
-      this.#granted(reply);
-    } else if (this.#standing === "new") {
-      this.#refused(reply);
-    } else {
+    } else if (!subscription.take(reply)) {
       this.queue.answer(reply);
     }
   }
 
-  #granted({ grant }: SubReply): void {
-    if (this.#closing.signal.aborted) {
-      // The answer to a SUB that was on its way may still come first.
-      if (grant === undefined) this.#givenBack?.();
-      this.#standing = "uncached";
-      return;
-    }
-    if (grant === undefined || this.#asked === undefined) {
-      throw new TableError(400, "SUB was answered and not asked");
-    }
-    // A shorter lease than was granted is always right, and a timer cannot count every number.
-    const termMs = Math.min(grant.termMs, MAX_LEASE_TERM_MS);
-    const now = moment(this.runtime);
-    const renewed = this.#lease !== undefined && this.#lease.left(now) > 0;
-    if (this.#lease !== undefined && !renewed) this.#lapsed();
-    this.#lease = new Lease(this.#asked, termMs);
-    this.#connection!.leaseEnd = now.monotonic + this.#lease.left(now);
-    this.#asked = undefined;
-    this.#lapseTold = false;
-    this.#entries.open(grant.size);
-    this.#reached("leasing");
-    const type = renewed ? "lease-renewed" : "lease-granted";
-    this.events?.({ type, node: "proxy", holder: this.#connection!.ends.address, termMs });
-    const pauseMs = Math.max(0, this.#lease.renewal - this.runtime.now());
-    this.#renewal = this.runtime.setTimer(() => this.#subscribe(termMs), pauseMs);
-  }
-
-  /** The first reply was no grant. */
-  #refused(reply: Reply): void {
-    const { server, solo, log } = this.#options;
-    if (reply.op !== "ERR") {
-      const awaited = this.#awaited();
-      throw new TableError(400, `${reply.op} came before an answer to OP=SUB; ${awaited}`);
-    }
-    if (reply.code !== 400) throw new TableError(reply.code, reply.message);
-    this.#asked = undefined;
-    if (this.#closing.signal.aborted) {
-      this.#standing = "uncached";
-      return;
-    }
-    if (solo) this.#entries.open(undefined);
-    this.#reached(solo ? "solo" : "uncached");
-    log(
-      solo
-        ? `the server at ${server} grants no leases: solo, nobody else may write there`
-        : `the server at ${server} grants no leases: nothing is cached, all passes through`,
-    );
-  }
-
-  #reached(standing: Standing): void {
-    this.#stopTimers();
-    if (this.#standing === "new") {
-      this.#lasting = this.runtime.setTimer(() => this.#lasted(), RECONNECT_LASTED_MS);
-      // A server whose connections break again and again is not there again each time.
-      if (this.#shortLived < 2) this.#thereAgain();
-    }
-    this.#standing = standing;
+  /** The server has answered the first SUB of a connection. */
+  #answered(how: "leased" | "solo" | "uncached"): void {
+    this.#lasting = this.runtime.setTimer(() => this.#lasted(), RECONNECT_LASTED_MS);
+    // A server whose connections break again and again is not there again each time.
+    if (this.#shortLived < 2) this.#thereAgain();
     this.#firstTry.resolve();
+    if (how === "leased") return;
+    const then = how === "solo"
+      ? "solo, nobody else may write there"
+      : "nothing is cached, all passes through";
+    this.#options.log(`the server at ${this.#options.server} grants no leases: ${then}`);
   }
 
   #lasted(): void {
@@ -369,44 +253,6 @@ export class Upstream {
     const { server, log } = this.#options;
     if (this.#complaints.size > 0) log(`the server at ${server} is there again`);
     this.#complaints.clear();
-  }
-
-  /** The lease is over; what is held stays, and may be answered from after the next grant. */
-  #lapsed(): void {
-    if (this.#lapseTold) return;
-    this.#lapseTold = true;
-    const connection = this.#connection!;
-    connection.leaseEnd = -Infinity;
-    this.events?.({ type: "lease-lapsed", node: "proxy", holder: connection.ends.address });
-  }
-
-  /** Asks for the lease, and gives the connection up where no answer comes. */
-  #subscribe(termMs: number = 0): void {
-    const connection = this.#connection!;
-    this.#asked = moment(this.runtime);
-    connection.send({ op: "SUB", end: false });
-    const patienceMs = Math.max(this.#options.timeoutMs, SILENT_TERMS * termMs);
-    const awaited = this.#awaited();
-    const giveUp = () => connection.close(`it does not answer OP=SUB; ${awaited}`);
-    this.#patience = new Patience(
-      this.runtime,
-      patienceMs,
-      giveUp,
-      () => connection.reads,
-    );
-  }
-
-  /** The replies that a SUB may have, for people. */
-  #awaited(): string {
-    const grant = "OP=SUB;DATA=<term>,<size>;";
-    return this.#standing === "new"
-      ? `(awaited: ${grant} or OP=ERR;DATA=400;)`
-      : `(awaited: ${grant})`;
-  }
-
-  #stopTimers(): void {
-    this.runtime.clearTimer(this.#renewal);
-    this.#patience?.end();
   }
 
   #complain(sentence: string): void {

@@ -8,31 +8,32 @@ import { errorReply } from "../protocol/error.ts";
 import { MAX_INDICES } from "../protocol/limits.ts";
 import {
   type ErrorReply,
+  isWrite,
   readReply,
   type Reply,
   type Request,
   type SubRequest,
 } from "../protocol/message.ts";
 import { checkIndices } from "../protocol/parse.ts";
-import type { Connection } from "../net/connection.ts";
-import type { Peer } from "../net/serve.ts";
-import type { Session } from "./session.ts";
-import { ConnectionOrder, Operation } from "./line.ts";
-import type { TableNode } from "./table_node.ts";
+import type { Connection } from "../wire/connection.ts";
+import type { Peer } from "../wire/serve.ts";
+import type { Session } from "../coherence/session.ts";
+import { ConnectionOrder, Operation, type Requester, touched } from "./operation.ts";
+import type { TableCore } from "./table_core.ts";
 
 /** A connection at the server, a client's or, once it has asked for a lease, a proxy's. */
-export class TablePeer implements Peer {
+export class TablePeer implements Peer, Requester {
   /** Its session; `undefined` for a client. */
   session: Session | undefined;
-  /** Its operations in line. */
+  /** Its operations that are not done. */
   readonly order = new ConnectionOrder();
   readonly #connection: Connection;
-  readonly #node: TableNode;
+  readonly #core: TableCore;
 
   /** Makes the peer of a connection. */
-  constructor(connection: Connection, node: TableNode) {
+  constructor(connection: Connection, core: TableCore) {
     this.#connection = connection;
-    this.#node = node;
+    this.#core = core;
   }
 
   /** Nothing is looked at once for many requests here. */
@@ -42,16 +43,16 @@ export class TablePeer implements Peer {
   take(request: Request | ErrorReply): void {
     if (request.op === "SUB") return this.#subscribe(request);
     if (request.op === "INV" && this.#acknowledge()) return;
-    if (this.#node.ending) return;
+    if (this.#core.ending) return;
     if (this.closed) return;
-    const { line } = this.#node;
+    const { schedule } = this.#core;
     const operation = this.#refusal(request) ?? request;
     const ind = touched(operation);
-    const writes = operation.op === "PUT" || operation.op === "CLR";
-    if (!writes && line.isClear(this.order, ind)) this.send(this.perform(operation));
+    const writes = isWrite(operation);
+    if (!writes && schedule.isClear(this.order, ind)) this.send(this.perform(operation));
     else {
-      line.take(new TableOperation(this, operation, ind, writes));
-      if (this.session !== undefined) this.#node.leases.budget.check(this.session);
+      schedule.take(new Operation(this, operation, ind, writes));
+      if (this.session !== undefined) this.#core.grants.budget.check(this.session);
     }
   }
 
@@ -60,27 +61,27 @@ export class TablePeer implements Peer {
     if (this.session !== undefined) return undefined;
     const { order } = this;
     if (!order.hasRoom()) return order.waiters.until(() => order.hasRoom());
-    return this.#node.line.room(order) ?? this.#connection.room();
+    return this.#core.schedule.room(order) ?? this.#connection.room();
   }
 
-  /** Whether none of its operations is in line, and it has no running lease. */
+  /** Whether all its operations are done, and it has no running lease. */
   idle(): boolean {
     return this.order.length === 0 &&
       (this.session?.leaseEnd ?? 0) <= this.#connection.runtime.now();
   }
 
-  /** Resolves when none of its operations is in line. */
+  /** Resolves when all its operations are done. */
   settled(): Promise<void> {
     return this.order.waiters.until(() => this.order.length === 0);
   }
 
-  /** The connection is over. Its operations in line go on. */
+  /** The connection is over. Its operations go on. */
   left(): void {
     if (this.order.length > 0) {
-      this.#node.lingering++;
-      this.settled().then(() => this.#node.lingering--);
+      this.#core.lingering++;
+      this.settled().then(() => this.#core.lingering--);
     }
-    if (this.session !== undefined) this.#node.leases.disconnect(this.session);
+    if (this.session !== undefined) this.#core.grants.disconnect(this.session);
   }
 
   /** Whether its connection was closed, or found broken, so that nobody hears a reply. */
@@ -90,15 +91,15 @@ export class TablePeer implements Peer {
 
   /** Has a request take effect. */
   perform(request: Request | ErrorReply): Reply {
-    const { table, leases } = this.#node;
+    const { table, grants } = this.#core;
     switch (request.op) {
       case "GET":
-        if (this.session !== undefined) leases.hold(this.session, request.ind);
+        if (this.session !== undefined) grants.hold(this.session, request.ind);
         return readReply(request, table.read(request.ind));
       case "ADD":
         return readReply(request, table.read(request.ind));
       case "PUT":
-        if (this.session !== undefined) leases.hold(this.session, request.ind);
+        if (this.session !== undefined) grants.hold(this.session, request.ind);
         table.write(request.ind, request.data);
         return request;
       case "CLR":
@@ -110,7 +111,7 @@ export class TablePeer implements Peer {
       }
       case "SUB":
       case "INV":
-        return errorReply(400, `${request.op} stands in no line`);
+        return errorReply(400, `${request.op} is answered at once`);
       case "ERR":
         return request;
     }
@@ -123,25 +124,25 @@ export class TablePeer implements Peer {
   }
 
   #subscribe({ end }: SubRequest): void {
-    const { leases, table } = this.#node;
+    const { grants, table } = this.#core;
     if (end) {
-      if (this.session !== undefined) leases.giveBack(this.session);
+      if (this.session !== undefined) grants.giveBack(this.session);
       this.#connection.leaseEnd = -Infinity;
       this.send({ op: "SUB", grant: undefined });
-    } else if (!this.#node.ending) {
-      this.session = leases.grant(this.#connection, this.order, this.session);
+    } else if (!this.#core.ending) {
+      this.session = grants.grant(this.#connection, this.order, this.session);
       this.#connection.peerRole = "proxy";
-      this.send({ op: "SUB", grant: { termMs: leases.termMs, size: table.size } });
+      this.send({ op: "SUB", grant: { termMs: grants.termMs, size: table.size } });
       this.#connection.leaseEnd = this.session.leaseEnd;
     }
   }
 
   #acknowledge(): boolean {
-    return this.session !== undefined && this.#node.leases.answered(this.session);
+    return this.session !== undefined && this.#core.grants.answered(this.session);
   }
 
   #refusal(request: Request | ErrorReply): ErrorReply | undefined {
-    const { size } = this.#node.table;
+    const { size } = this.#core.table;
     switch (request.op) {
       case "GET":
       case "ADD":
@@ -153,63 +154,5 @@ export class TablePeer implements Peer {
         if (size <= MAX_INDICES) return undefined;
         return errorReply(413, `the table has ${size} entries: INF shows ${MAX_INDICES}`);
     }
-  }
-}
-
-/** The indices that a request touches; `undefined` for all. */
-function touched(request: Request | ErrorReply): readonly number[] | undefined {
-  switch (request.op) {
-    case "GET":
-    case "ADD":
-    case "PUT":
-      return request.ind;
-    case "CLR":
-    case "INF":
-      return undefined;
-    case "SUB":
-    case "INV":
-    case "ERR":
-      return [];
-  }
-}
-
-/** A request in line. */
-export class TableOperation extends Operation {
-  /** Whose it is. */
-  readonly peer: TablePeer;
-  override readonly order: ConnectionOrder;
-  override readonly ind: readonly number[] | undefined;
-  override readonly writes: boolean;
-  readonly #request: Request | ErrorReply;
-  #reply: Reply | undefined;
-
-  /** @param ind The indices it touches; `undefined` for all. */
-  constructor(
-    peer: TablePeer,
-    request: Request | ErrorReply,
-    ind: readonly number[] | undefined,
-    writes: boolean,
-  ) {
-    super();
-    this.peer = peer;
-    this.order = peer.order;
-    this.ind = ind;
-    this.writes = writes;
-    this.#request = request;
-  }
-
-  override perform(): void {
-    // A read has no effect but its reply, which may be long.
-    if (!this.writes && this.peer.closed) return;
-    this.#reply = this.peer.perform(this.#request);
-  }
-
-  override undo(): void {
-    if (this.writes) this.#reply = errorReply(500, "the server could not store this write");
-    else this.perform();
-  }
-
-  override answer(): void {
-    if (this.#reply !== undefined) this.peer.send(this.#reply);
   }
 }

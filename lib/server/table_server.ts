@@ -12,15 +12,15 @@ import {
   SHUTDOWN_MS,
   TABLE_SIZE,
 } from "../protocol/limits.ts";
-import { Listener } from "../net/listener.ts";
-import { listenerOptions, type NodeOptions } from "../net/node_options.ts";
-import { checkOption, checkTypes, current, optionError } from "../net/options.ts";
-import { serve } from "../net/serve.ts";
+import { Listener } from "../wire/listener.ts";
+import { listenerOptions, type NodeOptions } from "../wire/node_options.ts";
+import { checkOption, checkTypes, current, optionError } from "../util/options.ts";
+import { serve } from "../wire/serve.ts";
 import { denoRuntime } from "../runtime/deno_runtime.ts";
-import { within } from "../net/within.ts";
-import { memoryStore, type OpenedStore } from "./store.ts";
+import { within } from "../runtime/within.ts";
+import { memoryStore, type OpenedStore } from "./store/store.ts";
 import { Table } from "./table.ts";
-import { TableNode } from "./table_node.ts";
+import { TableCore } from "./table_core.ts";
 import { TablePeer } from "./table_peer.ts";
 
 /** Options of a {@linkcode TableServer}. */
@@ -53,18 +53,18 @@ export interface TableServerOptions extends NodeOptions {
 /** A server: it holds the table and is its authority. */
 export class TableServer implements AsyncDisposable {
   readonly #listener: Listener;
-  readonly #node: TableNode;
+  readonly #core: TableCore;
   #closing: Promise<void> | undefined;
   #clean: boolean | undefined;
 
-  private constructor(listener: Listener, node: TableNode, idleMs: number | undefined) {
+  private constructor(listener: Listener, core: TableCore, idleMs: number | undefined) {
     this.#listener = listener;
-    this.#node = node;
+    this.#core = core;
     listener.start(
-      (connection) => serve(connection, new TablePeer(connection, node), idleMs),
-      () => node.lingering,
+      (connection) => serve(connection, new TablePeer(connection, core), idleMs),
+      () => core.lingering,
     );
-    node.failure.then(() => this.#abandon());
+    core.failure.then(() => this.#abandon());
   }
 
   /**
@@ -101,7 +101,7 @@ export class TableServer implements AsyncDisposable {
     }
     if (data !== undefined) {
       // Loaded only for a file: where there is none, there may be no SQLite either.
-      const { openTable } = await import("./sqlite_store.ts");
+      const { openTable } = await import("./store/sqlite_store.ts");
       const { runtime = denoRuntime } = options;
       return TableServer.over(() => openTable(data, runtime, { size, init, log }), options);
     }
@@ -125,14 +125,14 @@ export class TableServer implements AsyncDisposable {
     let opened;
     try {
       opened = open();
-      const node = new TableNode(
+      const core = new TableCore(
         opened,
         leaseMs,
         listening.log,
         listening.events,
         listening.runtime,
       );
-      return new TableServer(listener, node, options.idleTimeoutMs);
+      return new TableServer(listener, core, options.idleTimeoutMs);
     } catch (error) {
       opened?.store.close(false);
       listener.stop();
@@ -150,7 +150,7 @@ export class TableServer implements AsyncDisposable {
    * has then answered nobody who waited, and closed every connection.
    */
   get failure(): Promise<Error> {
-    return this.#node.failure;
+    return this.#core.failure;
   }
 
   /**
@@ -177,21 +177,21 @@ export class TableServer implements AsyncDisposable {
 
   async #end(): Promise<void> {
     await this.#listener.stop();
-    const { runtime } = this.#node;
+    const { runtime } = this.#core;
     const until = runtime.now() + SHUTDOWN_MS;
     const failure = await within(
-      Promise.race([this.#node.end(), this.#node.failure]),
+      Promise.race([this.#core.end(), this.#core.failure]),
       SHUTDOWN_MS,
       runtime,
     );
     if (failure === undefined) await this.#listener.close(until - runtime.now());
     else await this.#listener.abandon();
-    this.#clean = this.#node.close();
+    this.#clean = this.#core.close();
   }
 
   #abandon(): void {
     this.#closing ??= this.#listener.abandon().then(() => {
-      this.#clean = this.#node.close();
+      this.#clean = this.#core.close();
     });
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CommitError, type OpenedStore } from "../server/store.ts";
+import { CommitError, type OpenedStore } from "../server/store/store.ts";
 import { type Changes, Table } from "../server/table.ts";
 import type { Process } from "./machine.ts";
 

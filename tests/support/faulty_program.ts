@@ -5,7 +5,7 @@
 import { COMMON_FLAGS, EXIT, runProgram } from "../../lib/cli/program.ts";
 import { listeningFlags, runNode } from "../../lib/cli/node_program.ts";
 import { TableServer } from "../../lib/server/table_server.ts";
-import { StoreError } from "../../lib/server/store.ts";
+import { StoreError } from "../../lib/server/store/store.ts";
 
 const [fault] = Deno.args;
 const program = {

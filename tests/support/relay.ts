@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseAddress } from "../../lib/net/address.ts";
+import { parseAddress } from "../../lib/wire/address.ts";
 
 /** Which way bytes go: towards the node that is relayed to, or back. */
 export type Direction = "there" | "back";
