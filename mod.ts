@@ -19,26 +19,6 @@
  * @module
  */
 
-export {
-  TableClient,
-  type TableClientOptions,
-  UnreachableError,
-} from "./lib/client/table_client.ts";
-export type { ConnectionEnds, EventSink, Indices, NodeEvent, Role } from "./lib/events.ts";
-export { type Info, TableCalls } from "./lib/table_calls.ts";
-export type { NodeOptions } from "./lib/wire/node_options.ts";
-export { TableError } from "./lib/protocol/error.ts";
-export type * from "./lib/protocol/message.ts";
-export type { Eviction } from "./lib/proxy/bounded_cache.ts";
-export { CacheProxy, type CacheProxyOptions } from "./lib/proxy/cache_proxy.ts";
-export { CoherentCache, type CoherentCacheOptions } from "./lib/proxy/coherent_cache.ts";
-export type {
-  Address,
-  FailureKind,
-  Listening,
-  Runtime,
-  Socket,
-  Timer,
-} from "./lib/runtime/runtime.ts";
-export { TableServer, type TableServerOptions } from "./lib/server/table_server.ts";
-export { StoreError } from "./lib/server/store/store.ts";
+export * from "./lib/client/mod.ts";
+export * from "./lib/proxy/mod.ts";
+export * from "./lib/server/mod.ts";

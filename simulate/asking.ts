@@ -109,6 +109,9 @@ export class Callers {
         stage.note("broken protocol", `${caller.name}: ${(error as Error).message}`);
       }
       const known = error instanceof TableError && error.code !== 504;
+      if (known && stage.plan.faults.length === 0) {
+        stage.note("refused for nothing", `${caller.name}: ${error.message}`);
+      }
       note(action, known ? "refused" : "unknown");
       if (!(error instanceof TableError)) throw error;
     }
@@ -139,12 +142,14 @@ export function get(table: TableCalls, ind: number[]): Asked {
   return [asked, table.get(ind).then((data) => ({ kind: "GET", ind, data }))];
 }
 
-function add(table: TableCalls, ind: number[]): Asked {
+/** Adds up. */
+export function add(table: TableCalls, ind: number[]): Asked {
   const asked = { kind: "ADD", ind, sum: 0n } as const;
   return [asked, table.add(ind).then((sum) => ({ kind: "ADD", ind, sum }))];
 }
 
-function clear(table: TableCalls): Asked {
+/** Sets all to 0. */
+export function clear(table: TableCalls): Asked {
   const action = { kind: "CLR" } as const;
   return [action, table.clear().then(() => action)];
 }

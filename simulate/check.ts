@@ -10,6 +10,8 @@
  * @module
  */
 
+import type { Effect } from "../lib/simulate/disk.ts";
+
 /** What was asked and, of a read, what was seen. */
 export type Action =
   | { readonly kind: "GET"; readonly ind: readonly number[]; readonly data: readonly number[] }
@@ -33,13 +35,7 @@ export interface Operation {
   readonly action: Action;
 }
 
-/** A write that took effect; the place in the list is the order. */
-export interface Effect {
-  /** When, by the world's time. */
-  readonly at: number;
-  /** The data written, by index; `undefined`: every entry was set to 0. */
-  readonly entries: ReadonlyMap<number, number> | undefined;
-}
+export type { Effect };
 
 /** Something that may not be. */
 export interface Violation {
@@ -71,12 +67,24 @@ export function check(
   const least = new Map<number, number>();
   for (const operation of operations) {
     const { action, connection, outcome } = operation;
-    if (outcome !== "done" || action.kind === "CLR") continue;
+    if (outcome !== "done") continue;
     const from = least.get(connection) ?? 0;
+    if (action.kind === "CLR") {
+      // It is one of those that took effect meanwhile, and behind what its connection has seen.
+      const version = table.firstClear(operation, from + 1);
+      if (version === undefined) violations.push(outOfOrder(operation, "no CLR took effect later"));
+      else least.set(connection, version);
+      continue;
+    }
     if (action.kind === "PUT") {
       const version = writes.versionOf(operation);
       if (version === undefined) continue;
-      if (version < from) violations.push(outOfOrder(operation, effects[version - 1]!));
+      if (version <= from) {
+        const { at } = effects[version - 1]!;
+        violations.push(
+          outOfOrder(operation, `it took effect at ${at}, before what was sent earlier`),
+        );
+      }
       least.set(connection, Math.max(from, version));
       continue;
     }
@@ -114,6 +122,15 @@ class Versions {
       first: firstWhere(this.#effects.length, (i) => this.#effects[i]!.at >= from),
       last: firstWhere(this.#effects.length, (i) => this.#effects[i]!.at > to),
     };
+  }
+
+  /** The first version, from `least` on, that a CLR has made while an operation was under way. */
+  firstClear({ invoked, returned }: Operation, least: number): number | undefined {
+    const { first, last } = this.during(invoked, returned);
+    for (let version = Math.max(first + 1, least); version <= last; version++) {
+      if (this.#effects[version - 1]!.entries === undefined) return version;
+    }
+    return undefined;
   }
 
   /** The data of an index in a version. */
@@ -234,9 +251,8 @@ class Writes {
   }
 }
 
-function outOfOrder(operation: Operation, effect: Effect): Violation {
-  const story = `${show(operation)}: it took effect at ${effect.at}, before what was sent earlier`;
-  return { what: "out of order", operation, story };
+function outOfOrder(operation: Operation, why: string): Violation {
+  return { what: "out of order", operation, story: `${show(operation)}: ${why}` };
 }
 
 function unseen(operation: Operation, table: Versions, first: number, last: number): Violation {

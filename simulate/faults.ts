@@ -121,6 +121,10 @@ export class Faults {
         return await this.#disk("full", lastsMs);
       case "disk fails":
         return await this.#disk("failing", lastsMs);
+      case "disk hangs":
+        await this.#disk("silent", lastsMs);
+        // Somebody who watches it.
+        return await stage.restartServer(0);
       case "slow network":
         return await this.#slow(lastsMs);
     }
@@ -240,7 +244,7 @@ export class Faults {
     await learning;
   }
 
-  async #disk(state: "full" | "failing", lastsMs: number): Promise<void> {
+  async #disk(state: "full" | "failing" | "silent", lastsMs: number): Promise<void> {
     const { disk, world } = this.#stage;
     disk.state = state;
     await world.pass(lastsMs);

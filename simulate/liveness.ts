@@ -8,7 +8,7 @@
 import type { TableCalls } from "../lib/table_calls.ts";
 import { CoherentCache } from "../lib/proxy/coherent_cache.ts";
 import { CALM_NETWORK } from "../lib/simulate/network.ts";
-import { get, put } from "./asking.ts";
+import { add, clear, get, put } from "./asking.ts";
 import { begun, SERVER, SERVER_ADDRESS, type Stage } from "./stage.ts";
 
 /** How long nodes may take to find each other again: their longest pause and more, in milliseconds. */
@@ -33,6 +33,7 @@ export async function heal(stage: Stage): Promise<void> {
   stage.network.healAll();
   stage.network.options = CALM_NETWORK;
   stage.disk.state = "well";
+  stage.disk.lateMs = 0;
   for (const [host, place] of stage.places) {
     place.machine.wake();
     place.process.continue();
@@ -52,6 +53,9 @@ export async function seeThatAllIsWell(stage: Stage): Promise<Waits> {
   const chance = stage.world.random.fork();
   for (const { name, table } of askers) {
     for (const reader of askers) await read(stage, reader.name, reader.table, all);
+    await perform(stage, name, clear(table));
+    await perform(stage, name, put(stage, table, all));
+    await perform(stage, name, add(table, all.slice(0, 5)));
     // All holders are there to answer.
     const passed = await write(stage, name, table, chance.below(all.length));
     waits.write = Math.max(waits.write, passed / leaseMs);
@@ -96,9 +100,10 @@ async function hit(
   let passed = Infinity;
   // A timer that comes late may let a short lease lapse for a moment.
   for (let tries = 0; tries < 5 && passed > mostMs; tries++) {
-    await read(stage, name, table, [0]);
+    const ind = [stage.world.random.below(stage.plan.size)];
+    await read(stage, name, table, ind);
     stage.network.options = { ...CALM_NETWORK, latencyMs: [slowMs, slowMs] };
-    passed = await read(stage, name, table, [0]);
+    passed = await read(stage, name, table, ind);
     stage.network.options = CALM_NETWORK;
   }
   return passed;
@@ -149,7 +154,7 @@ async function perform(
   try {
     note(await done, "done");
   } catch (error) {
-    const what = action.kind === "GET" ? "read" : "write";
+    const what = action.kind === "GET" || action.kind === "ADD" ? "read" : "write";
     stage.note(`no ${what}`, `a ${what} at ${by}: ${(error as Error).message}`);
   }
   return stage.world.now - began;

@@ -14,7 +14,7 @@
 
 import { choice, flagsText, isGiven, readFlags, UsageError, whole } from "../lib/cli/flags.ts";
 import { show } from "./check.ts";
-import { makePlan } from "./plan.ts";
+import { makePlan, type Plan } from "./plan.ts";
 import { NORMAL, SCENARIOS } from "./scenarios.ts";
 import { type Outcome, run } from "./run.ts";
 import { shorten } from "./shorten.ts";
@@ -35,10 +35,13 @@ const FLAGS = {
     most: 1_000_000,
     standard: 2000,
   }),
-  scenario: choice("which scenario; normal: those of a normal run in turn", [
-    "normal",
-    ...Object.keys(SCENARIOS),
-  ]),
+  scenario: {
+    ...choice("which of those below; normal: those of a normal run in turn", [
+      "normal",
+      ...Object.keys(SCENARIOS),
+    ]),
+    value: "NAME",
+  },
   "until-found": isGiven("end with the first seed in which something is wrong"),
   trace: isGiven("print the plan of each seed, and all that happens"),
   help: isGiven("print this and end", ""),
@@ -107,12 +110,14 @@ function report({ plan, operations, violations }: Outcome): string {
         ...short.map((each) => `  ${show(each)}`),
       );}
   }
-  const { seed, scenario } = plan;
-  lines.push(
-    `Again: deno task simulate --seeds 1 --from ${seed} --scenario "${scenario}" ` +
-      `--operations ${plan.operations} --trace`,
-  );
+  lines.push(again(plan));
   return lines.join("\n");
+}
+
+/** The command that runs a plan again. */
+function again({ seed, scenario, operations }: Plan): string {
+  return `Again: deno task simulate --seeds 1 --from ${seed} --scenario "${scenario}" ` +
+    `--operations ${operations} --trace`;
 }
 
 async function main(): Promise<number> {
@@ -139,9 +144,11 @@ async function main(): Promise<number> {
     try {
       outcome = await run(plan, values.trace ? (line) => console.log(line) : undefined);
     } catch (error) {
-      throw new Error(`seed ${seed} of "${scenario}": ${(error as Error).message}`, {
-        cause: error,
-      });
+      // A node or the program broke, or nothing goes on: no less than a violation.
+      totals.violations++;
+      console.log(`seed ${seed}: ${(error as Error).stack ?? error}\n${again(plan)}\n`);
+      if (values["until-found"]) break;
+      continue;
     }
     totals.add(outcome);
     if (outcome.violations.length > 0) {

@@ -143,7 +143,11 @@ async function main(): Promise<number> {
     console.log(`Usage: deno task mutants [flags]\n\nFlags:\n${flagsText(FLAGS)}`);
     return 0;
   }
-  const mutants = MUTANTS.filter(({ name, rule }) => `${rule} ${name}`.includes(values.only));
+  const word = values.only.toLowerCase();
+  const mutants = MUTANTS.filter(({ name, rule }) =>
+    `${rule} ${name}`.toLowerCase().includes(word)
+  );
+  if (mutants.length === 0) throw new UsageError(`no mutant's name or rule holds "${values.only}"`);
   let survived = 0;
   const began = performance.now();
   console.log("| rule | mutant | scenario | found out by | seeds | operations |");

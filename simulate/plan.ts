@@ -75,6 +75,8 @@ export interface Plan {
   /** And, in turn, when it is started again. */
   readonly nextLeasesMs: readonly number[];
   readonly network: NetworkOptions;
+  /** How long a commit takes at most, in milliseconds; 0: it is one step. */
+  readonly commitMs: number;
   /** The clocks of each host. */
   readonly clocks: { readonly [host: string]: ClockOptions };
   readonly caches: readonly CachePlan[];
@@ -99,7 +101,8 @@ export function makePlan(seed: number, scenario: string, operations: number): Pl
     capacity: 1 + random.below(size),
     eviction: random.of(["fifo", "lru"]),
     onWrite: random.of(["allocate", "allocate", "around"]),
-    timeoutMs: Math.ceil(leaseMs * random.between(0.5, 8)),
+    // Where nothing goes wrong nothing is refused, however slow the network.
+    timeoutMs: rules.faults.length === 0 ? 60_000 : Math.ceil(leaseMs * random.between(0.5, 8)),
   }));
   const callers: CallerPlan[] = [];
   const nodes = [...caches.map(({ name }) => name), "server"];
@@ -158,6 +161,7 @@ export function makePlan(seed: number, scenario: string, operations: number): Pl
       bytesPerMs: random.of([100, 10_000, 1_000_000]),
       pieces: random.of([0, 0.1, 0.5]),
     },
+    commitMs: random.of([0, 0, 1, leaseMs / 10]),
     clocks: Object.fromEntries(hosts.map((host) => [host, clock(host)])),
     caches,
     callers,

@@ -19,6 +19,7 @@ export const FAULTS = [
   "set clock",
   "disk full",
   "disk fails",
+  "disk hangs",
   "slow network",
   "cut, kill server",
   "cut, kill server twice",
@@ -76,8 +77,8 @@ export const SCENARIOS: { readonly [name: string]: Scenario } = {
     everyTerms: 2,
   },
   disk: {
-    what: "the disk is full, or fails",
-    faults: ["disk full", "disk fails", "kill in commit", "kill server"],
+    what: "the disk is full, fails, or never answers",
+    faults: ["disk full", "disk fails", "disk hangs", "kill in commit", "kill server"],
     everyTerms: 1.5,
   },
   leases: {

@@ -222,7 +222,7 @@ export const SERVER_MUTANTS: readonly Mutant[] = [
     "an end is clean whatever is held",
     CORE,
     "const clean = !this.#lost && this.schedule.length === 0 && this.grants.unheld;",
-    "const clean = !this.#lost && this.line.length === 0;",
+    "const clean = !this.#lost && this.schedule.length === 0;",
     "long leases",
   ),
   mutant(
@@ -245,8 +245,8 @@ export const SERVER_MUTANTS: readonly Mutant[] = [
     "durability",
     "a refused commit stays in memory",
     CORE,
-    "      this.table.revert();\n      const why",
-    "      this.table.settle();\n      const why",
+    "    this.table.revert();\n    const why",
+    "    this.table.settle();\n    const why",
     "disk",
   ),
   mutant(
@@ -255,6 +255,14 @@ export const SERVER_MUTANTS: readonly Mutant[] = [
     CORE,
     "if (error instanceof CommitError) {",
     "if (error instanceof Error) {",
+    "disk",
+  ),
+  mutant(
+    "durability",
+    "a read sees what is performed and not committed",
+    SCHEDULE,
+    "    if (this.#inTurn) return false;\n",
+    "",
     "disk",
   ),
   mutant(

@@ -60,6 +60,7 @@ export class Stage {
     this.world = new World(plan.seed);
     this.network = new Network(this.world, plan.network);
     this.disk = new Disk(plan.size);
+    this.disk.lateMs = plan.commitMs;
     for (const host of [SERVER, ...plan.caches.map(({ name }) => name)]) {
       const machine = new Machine(host, this.network, plan.clocks[host]!);
       this.places.set(host, { machine, process: machine.start(), node: undefined });

@@ -14,12 +14,13 @@ const ROOMS: { readonly [room: string]: readonly string[] } = {
   events: [],
   runtime: ["protocol"],
   observe: ["events", "protocol"],
+  common: ["events", "protocol", "runtime"],
   table_calls: ["protocol", "util"],
   wire: ["events", "protocol", "util", "runtime"],
   coherence: ["events", "protocol", "util", "runtime", "wire"],
-  server: ["events", "protocol", "util", "runtime", "wire", "coherence"],
-  proxy: ["events", "protocol", "util", "runtime", "wire", "coherence", "table_calls"],
-  client: ["events", "protocol", "util", "runtime", "wire", "table_calls"],
+  server: ["common", "events", "protocol", "util", "runtime", "wire", "coherence"],
+  proxy: ["common", "events", "protocol", "util", "runtime", "wire", "coherence", "table_calls"],
+  client: ["common", "events", "protocol", "util", "runtime", "wire", "table_calls"],
   simulate: ["runtime", "server/store", "server/table"],
   cli: ["events", "observe", "protocol", "util", "runtime", "wire"],
 };
@@ -93,4 +94,23 @@ Deno.test("house: no file is longer than a reader's patience", async () => {
     }
   }
   assertEquals(long, []);
+});
+
+Deno.test("house: a client, a proxy and a cache load no SQLite, and a client no server and no cache", () => {
+  const loaded = (entry: string, seen = new Set<string>()) => {
+    if (seen.has(entry)) return seen;
+    seen.add(entry);
+    for (const other of graph.get(entry) ?? []) loaded(other, seen);
+    return seen;
+  };
+  const entries = {
+    client: "lib/client/mod.ts",
+    proxy: "lib/proxy/mod.ts",
+    cache: "lib/proxy/cache.ts",
+  };
+  for (const [name, entry] of Object.entries(entries)) {
+    const others = [...loaded(entry)].map((path) => path.split("/")[1]);
+    assertEquals(others.includes("server"), false, name);
+    assertEquals(others.includes("proxy"), name !== "client", name);
+  }
 });

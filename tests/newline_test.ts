@@ -1,6 +1,6 @@
 /** Who sends no newline is told so, or those who wait for it are. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { lineStream, type Rest } from "../lib/wire/line_stream.ts";
+import { lineStream, type Rest } from "../lib/wire/framing.ts";
 import {
   CacheProxy,
   CoherentCache,

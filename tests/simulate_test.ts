@@ -240,6 +240,8 @@ Deno.test("simulate: each thing that may not be is told apart", () => {
   const refused: Operation = { ...write(10, 5), outcome: "refused" };
   const unknown: Operation = { ...write(10, 5), outcome: "unknown", returned: Infinity };
   const clear: Operation = { ...write(20, 0), action: { kind: "CLR" } };
+  const cleared = { at: 20.5, entries: undefined };
+  const burst = (value: number): Operation => ({ ...read(20, value, 1), returned: 21 });
   const rows: [string, Operation[], { at: number; entries: Map<number, number> | undefined }[]][] =
     [
       ["", [write(10, 5)], [effect(10.5, 5)]],
@@ -257,6 +259,11 @@ Deno.test("simulate: each thing that may not be is told apart", () => {
       ["lost write", [clear], [{ at: 22, entries: undefined }]],
       ["invented value", [read(10, 7)], []],
       ["stale read", [write(10, 5), read(12, 0)], [effect(10.5, 5)]],
+      // What one connection sends in a burst takes effect in that order.
+      ["stale read", [write(10, 5), clear, burst(5)], [effect(10.5, 5), cleared]],
+      ["", [write(10, 5), clear, burst(0)], [effect(10.5, 5), cleared]],
+      ["out of order", [write(10, 5), burst(0), clear], [effect(10.5, 5), cleared]],
+      ["", [write(10, 5), burst(5), clear], [effect(10.5, 5), cleared]],
       ["half a write", [write(10, 5)], [{ at: 10.5, entries: new Map([[0, 5], [1, 5]]) }]],
     ];
   for (const [what, operations, effects] of rows) {

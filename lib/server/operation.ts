@@ -10,9 +10,9 @@ import type { ErrorReply, Reply, Request } from "../protocol/message.ts";
 import type { Session } from "../coherence/session.ts";
 import { Waiters } from "../util/waiters.ts";
 
-/** The operations of one connection that are not done. */
+/** The operations of one connection that are not answered. */
 export class ConnectionOrder {
-  /** The last of them; `undefined` where there is none. */
+  /** The last of them, unless that has taken effect. */
   last: Operation | undefined;
   /** How many there are. */
   length = 0;
@@ -31,7 +31,7 @@ export class ConnectionOrder {
 export interface Requester {
   /** Its session; `undefined` for a client. */
   readonly session: Session | undefined;
-  /** Its operations that are not done. */
+  /** Its operations that are not answered. */
   readonly order: ConnectionOrder;
   /** Whether nobody would hear a reply. */
   readonly closed: boolean;

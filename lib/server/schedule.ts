@@ -8,6 +8,9 @@
  *                        └─→ ready ── turn: all that is ready is performed, committed, answered
  * ```
  *
+ * A turn is one step, unless its commit takes time. Then it goes on when the commit is over; until then
+ * nothing else takes effect, nobody is asked to drop, and nothing is read.
+ *
  * A barrier is an operation that touches every entry: it waits for all before it, and all that come
  * later wait for it.
  *
@@ -26,14 +29,17 @@ export interface Conductor {
   mustAsk(write: Operation): boolean;
   /** Asks them, and calls `done` when all have answered or are no longer waited for; not at once. */
   ask(write: Operation, done: () => void): void;
-  /** Commits what was performed: whether it was `made`, `refused`, or nobody knows: `lost`. */
-  commit(): "made" | "refused" | "lost";
+  /** Commits what was performed. */
+  commit(): Outcome | Promise<Outcome>;
 }
+
+/** Whether a commit was `made`, `refused`, or nobody knows: `lost`. A promise of it never rejects. */
+export type Outcome = "made" | "refused" | "lost";
 
 /** The schedule. */
 export class Schedule {
   readonly #conductor: Conductor;
-  /** How many operations are not done. */
+  /** How many operations are not answered. */
   #length = 0;
   /** How many indices they have. */
   #indices = 0;
@@ -56,6 +62,7 @@ export class Schedule {
   /** Operations that wait for nothing but the turn. */
   readonly #ready = new Fifo<Operation>();
   #turnComes = false;
+  /** Whether a turn has begun and is not over: its commit may be under way. */
   #inTurn = false;
   #stopped = false;
   /** Writes whose turn to ask came in a turn, while others' replies were not sent yet. */
@@ -71,6 +78,8 @@ export class Schedule {
 
   /** Whether a read of `ind` on this connection would wait for no operation. */
   isClear(order: ConnectionOrder, ind: readonly number[] | undefined): boolean {
+    // What was performed and is not committed is not to be seen yet.
+    if (this.#inTurn) return false;
     if (this.#length === 0) return true;
     if (order.last !== undefined || this.#lastBarrier !== undefined) return false;
     return ind === undefined ? this.#sinceBarrier === 0 : ind.every((index) => !this.#tails[index]);
@@ -94,7 +103,7 @@ export class Schedule {
     if (operation.blockers === 0) this.#unblocked(operation);
   }
 
-  /** How many operations are not done. */
+  /** How many operations are not answered. */
   get length(): number {
     return this.#length;
   }
@@ -116,7 +125,7 @@ export class Schedule {
     return order.length === 0 || this.bytes <= MAX_CLIENTS_BYTES;
   }
 
-  /** Resolves when all operations are done. */
+  /** Resolves when all operations are answered. */
   drained(): Promise<void> {
     return this.#waiters.until(() => this.#length === 0);
   }
@@ -185,7 +194,11 @@ export class Schedule {
 
   #isReady(operation: Operation): void {
     this.#ready.push(operation);
-    if (this.#turnComes || this.#inTurn) return;
+    if (!this.#inTurn) this.#callTurn();
+  }
+
+  #callTurn(): void {
+    if (this.#turnComes) return;
     this.#turnComes = true;
     // Behind a microtask, so that the rest of a batch comes with it.
     queueMicrotask(() => this.#turn());
@@ -203,27 +216,42 @@ export class Schedule {
       this.#done(operation);
     }
     const outcome = this.#conductor.commit();
+    if (typeof outcome === "string") this.#endTurn(performed, outcome);
+    else outcome.then((outcome) => this.#endTurn(performed, outcome));
+  }
+
+  #endTurn(performed: readonly Operation[], outcome: Outcome): void {
     // The server ends then, and nobody is told what it does not know.
-    if (outcome === "lost") return;
+    if (this.#stopped || outcome === "lost") return;
     if (outcome === "refused") { for (const operation of performed) operation.undo(); }
-    for (const operation of performed) operation.answer();
+    for (const operation of performed) {
+      operation.answer();
+      this.#forget(operation);
+    }
     this.#inTurn = false;
     for (const write of this.#askers.splice(0)) this.#unblocked(write);
+    // What became ready while a commit was under way.
+    if (this.#ready.length > 0) this.#callTurn();
     this.#waiters.look();
   }
 
+  /** It is answered: whoever waited for that goes on. */
+  #forget({ order, ind }: Operation): void {
+    const indices = ind?.length ?? 0;
+    this.#length--;
+    this.#indices -= indices;
+    order.length--;
+    order.indices -= indices;
+    order.waiters.look();
+  }
+
+  /** It has taken effect: whoever waits for that may follow in the same turn. */
   #done(operation: Operation): void {
     const { order, next, followers } = operation;
     // Nothing that is done keeps what came later: the collector would carry a whole chain along.
     operation.next = operation.followers = undefined;
     this.#leave(operation);
-    const indices = operation.ind?.length ?? 0;
-    this.#length--;
-    this.#indices -= indices;
     if (order.last === operation) order.last = undefined;
-    order.length--;
-    order.indices -= indices;
-    order.waiters.look();
     for (const follower of followers ?? []) {
       if (--follower.blockers === 0) this.#unblocked(follower);
     }

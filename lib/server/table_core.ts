@@ -9,9 +9,9 @@ import { Recurrence } from "../runtime/recurrence.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { Grants } from "../coherence/grants.ts";
 import type { Operation } from "./operation.ts";
-import { type Conductor, Schedule } from "./schedule.ts";
+import { type Conductor, type Outcome, Schedule } from "./schedule.ts";
 import { CommitError, type OpenedStore, type Store } from "./store/store.ts";
-import type { Table } from "./table.ts";
+import type { Changes, Table } from "./table.ts";
 
 /** The table, where it is kept, who holds what of it, and the operations that wait. */
 export class TableCore implements Conductor {
@@ -94,30 +94,39 @@ export class TableCore implements Conductor {
   }
 
   /** {@linkcode Conductor.commit}. */
-  commit(): "made" | "refused" | "lost" {
+  commit(): Outcome | Promise<Outcome> {
     const { changes } = this.table;
     if (changes === undefined) return "made";
     try {
-      this.#store.commit(changes);
+      const committing = this.#store.commit(changes);
+      if (committing === undefined) return this.#made(changes);
+      return committing.then(() => this.#made(changes), (error) => this.#notMade(error));
     } catch (error) {
-      this.table.revert();
-      const why = (error as Error).message;
-      if (error instanceof CommitError) {
-        this.#events?.({ type: "commit-refused", node: "server", why });
-        this.#refusals.happened(`a commit failed, and nothing was written: ${why}`);
-        return "refused";
-      }
-      this.#events?.({ type: "commit-unknown", node: "server", why });
-      this.#ending = this.#lost = true;
-      this.#failure.resolve(error as Error);
-      return "lost";
+      return this.#notMade(error as Error);
     }
+  }
+
+  #made(changes: Changes): Outcome {
     if (this.#events !== undefined) {
       const ind = [...changes.entries.keys()], data = [...changes.entries.values()];
       this.#events({ type: "commit", node: "server", cleared: changes.cleared, ind, data });
     }
     this.table.settle();
     return "made";
+  }
+
+  #notMade(error: Error): Outcome {
+    this.table.revert();
+    const why = error.message;
+    if (error instanceof CommitError) {
+      this.#events?.({ type: "commit-refused", node: "server", why });
+      this.#refusals.happened(`a commit failed, and nothing was written: ${why}`);
+      return "refused";
+    }
+    this.#events?.({ type: "commit-unknown", node: "server", why });
+    this.#ending = this.#lost = true;
+    this.#failure.resolve(error);
+    return "lost";
   }
 
   /** Takes no more requests; resolves when all are answered and nothing is held. */

@@ -25,12 +25,16 @@ export type DiskState =
   /** It fails in the middle of one: whether it was made is not known. */
   | "failing"
   /** The process is killed in the middle of one. */
-  | "deadly";
+  | "deadly"
+  /** It never says whether it made one, and makes it, or not, when the process is killed. */
+  | "silent";
 
 /** A disk. */
 export class Disk {
   /** What it does next. */
   state: DiskState = "well";
+  /** How long a commit takes at most, in milliseconds; where that is 0, it is one step. */
+  lateMs = 0;
   /** All that took effect, in order. */
   readonly effects: Effect[] = [];
   readonly #size: number;
@@ -59,6 +63,9 @@ export class Disk {
       store: {
         commit: (changes) => {
           alive();
+          if (this.lateMs > 0 || this.state === "silent") {
+            return this.#commitLater(changes, table, process);
+          }
           this.#commit(changes, table, process);
         },
         setTerm: (termMs) => {
@@ -72,19 +79,42 @@ export class Disk {
     };
   }
 
+  #commitLater(changes: Changes, table: RecordingTable, process: Process): Promise<void> {
+    const { random } = process.machine.world;
+    return new Promise((resolve, reject) => {
+      // A kill keeps what was synced, and perhaps what was not.
+      const noLonger = process.whenKilled(() => {
+        if (random.chance(0.5)) this.#make(changes, table, process);
+      });
+      if (this.state === "silent") return;
+      process.setTimer(() => {
+        noLonger();
+        try {
+          this.#commit(changes, table, process);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      }, random.between(0, this.lateMs));
+    });
+  }
+
   #commit(changes: Changes, table: RecordingTable, process: Process): void {
     const { state } = this;
     if (state === "full") throw new CommitError("database or disk is full");
-    const { random, now } = process.machine.world;
-    if (state === "well" || random.chance(0.5)) {
-      if (changes.cleared) this.#entries.clear();
-      for (const [index, integer] of changes.entries) this.#entries.set(index, integer);
-      for (const entries of table.written) this.effects.push({ at: now, entries });
-    }
-    if (state === "well") return;
+    // One that was late is made, though the disk is silent by now.
+    const isWell = state === "well" || state === "silent";
+    if (isWell || process.machine.world.random.chance(0.5)) this.#make(changes, table, process);
+    if (isWell) return;
     this.state = "well";
     if (state === "deadly") process.kill();
     throw new Error("disk I/O error");
+  }
+
+  #make(changes: Changes, table: RecordingTable, { machine }: Process): void {
+    if (changes.cleared) this.#entries.clear();
+    for (const [index, integer] of changes.entries) this.#entries.set(index, integer);
+    for (const entries of table.written) this.effects.push({ at: machine.world.now, entries });
   }
 }
 

@@ -138,6 +138,7 @@ export class Network implements Carrier {
             run();
           }));
       };
+      if (signal.aborted) return reject(signal.reason);
       signal.addEventListener("abort", () => {
         if (over) return;
         over = true;
@@ -145,8 +146,8 @@ export class Network implements Carrier {
       });
       this.carry(local.host, remote.host, 0, 0, () => {
         const listening = this.#listeners.get(`${remote.host}:${remote.port}`);
-        // Whoever asked for it has given up.
-        if (over) return;
+        // Whoever asked for it has given up, or was killed.
+        if (over || process.dead) return;
         if (listening === undefined) return answer(() => reject(refused()));
         const near = new End(this, process, local, remote);
         const far = new End(this, listening.process, remote, local);

@@ -10,7 +10,7 @@ import { LINGER_MS, MAX_UNSENT_BYTES } from "../protocol/limits.ts";
 import type { Reply, Request } from "../protocol/message.ts";
 import type { Runtime, Socket } from "../runtime/runtime.ts";
 import { formatAddress } from "./address.ts";
-import { lineStream } from "./line_stream.ts";
+import { lineEnd, lineStream } from "./framing.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Unterminated } from "./unterminated.ts";
 import { Patience } from "../runtime/patience.ts";
@@ -213,7 +213,7 @@ export class Connection {
 
   /** Where the line of what was read ends that begins at `start`; tells of it. */
   lineEnd(lines: string, start: number): number {
-    const end = lines.indexOf("\n", start);
+    const end = lineEnd(lines, start);
     if (this.#events !== undefined) {
       this.#tell(lines.slice(start, end).replace(/\r$/, ""), "in");
     }

@@ -6,6 +6,7 @@
 
 import type { Socket } from "../runtime/runtime.ts";
 import { Fifo } from "../util/fifo.ts";
+import { END } from "./framing.ts";
 
 const encoder = new TextEncoder();
 /** Buffers that no write is using. A write keeps one to its end, so there are several. */
@@ -58,7 +59,7 @@ export class Outgoing {
   /** Adds a line, which has no newline yet. */
   add(line: string): void {
     this.#text += line;
-    this.#text += "\n";
+    this.#text += END;
     if (this.#text.length > MAX_TEXT_UNITS) this.#encode();
     // Begun behind a microtask, so that the rest of a batch comes with it.
     this.#flushing ??= Promise.resolve().then(() => this.#flush());

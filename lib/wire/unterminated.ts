@@ -7,7 +7,7 @@
 import { UNTERMINATED_MS } from "../protocol/limits.ts";
 import { Patience } from "../runtime/patience.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { Rest } from "./line_stream.ts";
+import type { Rest } from "./framing.ts";
 
 /** The connection, as far as it matters here. */
 export interface Reading {

@@ -9,12 +9,13 @@ import type { Changes, Table } from "../table.ts";
 /** Keeps what is written to a table. */
 export interface Store {
   /**
-   * Makes changes last, all or none.
+   * Makes changes last, all or none; the promise, where there is one, resolves when they do. While it is
+   * pending no other commit comes, and `changes` stays as it is.
    *
    * @throws {CommitError} If they were not made, and the next may be tried afresh.
-   * @throws {Error} Any other, if whether they were made is not known.
+   * @throws {Error} Any other, if whether they were made is not known. A promise rejects with the same.
    */
-  commit(changes: Changes): void;
+  commit(changes: Changes): void | Promise<void>;
   /** Records the term under which leases are granted from now on, in milliseconds. */
   setTerm(termMs: number): void;
   /** Ends; `clean` where no lease is out. */

@@ -1,5 +1,6 @@
 /**
- * Bytes to lines: the framing.
+ * The framing: which bytes are a message, in and out. A message is a line, and what ends one is known
+ * here alone.
  *
  * @module
  */
@@ -8,6 +9,14 @@ import { TableError } from "../protocol/error.ts";
 import { MAX_LINE_BYTES, READ_BUFFER_BYTES } from "../protocol/limits.ts";
 
 const NEWLINE = 10;
+
+/** What ends a line. */
+export const END = "\n";
+
+/** Where the line of `lines`, a text of whole lines, ends that begins at `start`. */
+export function lineEnd(lines: string, start: number): number {
+  return lines.indexOf(END, start);
+}
 
 /** What a line stream reads from; a `Deno.TcpConn` is one. */
 export interface ByteSource {

@@ -1,6 +1,6 @@
 /** The framing, over a source that hands out bytes as the test says. */
 import { assertEquals, assertInstanceOf, assertLessOrEqual } from "@std/assert";
-import { type ByteSource, lineStream } from "../lib/wire/line_stream.ts";
+import { type ByteSource, lineStream } from "../lib/wire/framing.ts";
 import { MAX_LINE_BYTES, READ_BUFFER_BYTES } from "../lib/protocol/limits.ts";
 import { TableError } from "../lib/protocol/error.ts";
 import { fc } from "./support/fast_check.ts";
