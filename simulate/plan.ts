@@ -5,7 +5,7 @@
  */
 
 import type { Eviction } from "../lib/proxy/bounded_cache.ts";
-import type { ClockOptions } from "../lib/simulate/machine.ts";
+import type { ClockOptions } from "../lib/simulate/clock.ts";
 import type { NetworkOptions } from "../lib/simulate/network.ts";
 import { Random } from "../lib/simulate/random.ts";
 import { type FaultKind, type Scenario, SCENARIOS } from "./scenarios.ts";
@@ -137,11 +137,11 @@ export function makePlan(seed: number, scenario: string, operations: number): Pl
     });
   }
   const clock = (host: string): ClockOptions => {
-    if (rules.apart) {
-      const drift = host === "server" ? DRIFT : -DRIFT;
-      return { rate: 1 + drift, wallRate: 1 + drift, wallAhead: random.between(-1e6, 1e6) };
-    }
     const drift = DRIFT * (rules.drift ?? 1);
+    if (rules.apart) {
+      const rate = host === "server" ? 1 + drift : 1 - drift;
+      return { rate, wallRate: rate, wallAhead: random.between(-1e6, 1e6) };
+    }
     const extreme = () =>
       random.chance(0.3) ? random.of([-drift, drift]) : random.between(-drift, drift);
     const rate = 1 + extreme();

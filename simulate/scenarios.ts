@@ -131,11 +131,20 @@ export const SCENARIOS: { readonly [name: string]: Scenario } = {
     everyTerms: 0.5,
   },
   "wild clocks": {
-    what: "clocks do what is not assumed of them: not part of a normal run",
+    what: "beyond what is assumed: a machine sleeps, and its wall clock is set back meanwhile; " +
+      "right after waking a cache answers an old value. Not part of a normal run",
     faults: ["sleep", "set clock", "stop"],
     everyTerms: 1.2,
-    drift: 4,
     setBack: true,
+  },
+  "clocks apart": {
+    what: "beyond what is assumed: clocks are 8 % apart; a cache that is cut off answers an old " +
+      "value at the end of its term. Not part of a normal run",
+    faults: ["cut", "half-cut"],
+    everyTerms: 0.8,
+    leasesMs: [500, 5000],
+    apart: true,
+    drift: 4,
   },
 };
 

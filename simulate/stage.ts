@@ -6,7 +6,6 @@
 
 import { CacheProxy } from "../lib/proxy/cache_proxy.ts";
 import { CoherentCache } from "../lib/proxy/coherent_cache.ts";
-import { TableServer } from "../lib/server/table_server.ts";
 import { TableClient } from "../lib/client/table_client.ts";
 import type { EventSink } from "../lib/events.ts";
 import { traceText } from "../lib/observe/trace_text.ts";
@@ -144,13 +143,11 @@ export class Stage {
     const place = this.place(SERVER);
     if (place.process.dead) place.process = place.machine.start();
     const { process } = place;
-    const server = TableServer.over(() => this.disk.open(process), {
-      host: SERVER,
+    const server = this.disk.serve(process, {
       port: SERVER_PORT,
       leaseMs: this.#nextLeaseMs(),
       log: this.log(SERVER),
       events: this.#events(SERVER),
-      runtime: process,
     });
     place.node = server;
     // It ends by itself where it cannot know what its disk has done; somebody starts it again.

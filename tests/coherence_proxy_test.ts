@@ -23,6 +23,7 @@ import {
   say,
   shown,
 } from "./support/both_ends.ts";
+import { simulated } from "./support/stage.ts";
 import { HOUR_MS, later, StoppedClocks } from "./support/coherence.ts";
 import { FakeServer } from "./support/wire.ts";
 import { within } from "./support/within.ts";
@@ -206,69 +207,81 @@ Deno.test("rule 7, Lease.left is by the clock that has gone farther", () => {
   }
 });
 
-Deno.test("rule 7, one SUB at a time is outstanding, and the next follows the grant", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=1200,10;", timeoutMs: 1600 });
-  const { upstream } = ends, a = await ends.client();
-  await hear(upstream, "OP=SUB;");
-  await say(upstream, "OP=SUB;DATA=1200,10;");
-  await hear(upstream, "OP=SUB;");
-  // It has no answer. Several thirds of the term later no other has been sent.
-  await say(a, "OP=GET;IND=1;");
-  await hear(upstream, "OP=GET;IND=1;");
-  await hearErrors(a, 503);
-  await say(a, "OP=GET;IND=2;");
-  await hear(upstream, "OP=GET;IND=2;");
-  await say(upstream, GRANT, "OP=GET;IND=1;DATA=101;", "OP=GET;IND=2;DATA=102;");
-  await hear(a, "OP=GET;IND=2;DATA=102;");
-  await ends.finish();
-});
+simulated(
+  "rule 7, one SUB at a time is outstanding, and the next follows the grant",
+  async (stage) => {
+    await using ends = await BothEnds.start({
+      stage,
+      grant: "OP=SUB;DATA=1200,10;",
+      timeoutMs: 1600,
+    });
+    const { upstream } = ends, a = await ends.client();
+    await hear(upstream, "OP=SUB;");
+    await say(upstream, "OP=SUB;DATA=1200,10;");
+    await hear(upstream, "OP=SUB;");
+    // It has no answer. Several thirds of the term later no other has been sent.
+    await say(a, "OP=GET;IND=1;");
+    await hear(upstream, "OP=GET;IND=1;");
+    await hearErrors(a, 503);
+    await say(a, "OP=GET;IND=2;");
+    await hear(upstream, "OP=GET;IND=2;");
+    await say(upstream, GRANT, "OP=GET;IND=1;DATA=101;", "OP=GET;IND=2;DATA=102;");
+    await hear(a, "OP=GET;IND=2;DATA=102;");
+    await ends.finish();
+  },
+);
 
-Deno.test("rule 7, the first reply answers SUB: an ERR that is no 400 means that the connection failed", async () => {
-  await using ends = await BothEnds.start();
-  await ends.lose();
-  for (const code of [429, 500]) {
-    await ends.greet(`OP=ERR;DATA=${code};MSG=not now, ${code};`);
-    assertStringIncludes(await ends.log.next("lost the server"), `not now, ${code}`);
-    assertEquals(await ends.upstream.rest(), "");
-    ends.upstream.close();
-  }
-  await ends.greet();
-  const a = await ends.client();
-  await ends.hold(a, 1);
-  assertEquals(await held(a), "1=101");
-  await ends.finish();
-});
+simulated(
+  "rule 7, the first reply answers SUB: an ERR that is no 400 means that the connection failed",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage });
+    await ends.lose();
+    for (const code of [429, 500]) {
+      await ends.greet(`OP=ERR;DATA=${code};MSG=not now, ${code};`);
+      assertStringIncludes(await ends.log.next("lost the server"), `not now, ${code}`);
+      assertEquals(await ends.upstream.rest(), "");
+      ends.upstream.close();
+    }
+    await ends.greet();
+    const a = await ends.client();
+    await ends.hold(a, 1);
+    assertEquals(await held(a), "1=101");
+    await ends.finish();
+  },
+);
 
-Deno.test("rule 8, a lapse ends nothing and drops nothing: requests are forwarded until the next grant", async () => {
-  using clocks = new StoppedClocks();
-  const termMs = 3000, grant = `OP=SUB;DATA=${termMs},10;`;
-  await using ends = await BothEnds.start({ grant });
-  const { upstream } = ends, a = await ends.client(), b = await ends.client();
-  await ends.hold(a, 1, 2);
-  // Under way over the lapse: a write, answered when it is over.
-  await say(b, "OP=PUT;IND=3;DATA=5;");
-  await hear(upstream, "OP=PUT;IND=3;DATA=5;");
-  await hear(upstream, "OP=SUB;");
-  clocks.pass(termMs);
-  await say(a, "OP=GET;IND=1;");
-  await hear(upstream, "OP=GET;IND=1;");
-  await say(upstream, "OP=PUT;IND=3;DATA=5;", "OP=GET;IND=1;DATA=101;");
-  await hear(b, "OP=PUT;IND=3;DATA=5;");
-  await hear(a, "OP=GET;IND=1;DATA=101;");
-  await say(a, "OP=INF;");
-  await hear(a, "OP=INF;IND=1,2,3;DATA=101,102,5;MSG=no lease;");
-  // The grant of a SUB that was sent a term ago is over already. The one after it is not.
-  await say(upstream, grant);
-  await hear(upstream, "OP=SUB;");
-  await say(a, "OP=GET;IND=2;");
-  await hear(upstream, "OP=GET;IND=2;");
-  await say(upstream, GRANT, "OP=GET;IND=2;DATA=102;");
-  await hear(a, "OP=GET;IND=2;DATA=102;");
-  await say(a, "OP=GET;IND=1,2,3;");
-  await hear(a, "OP=GET;IND=1,2,3;DATA=101,102,5;");
-  await ends.nothingSent(9);
-  await ends.finish();
-});
+simulated(
+  "rule 8, a lapse ends nothing and drops nothing: requests are forwarded until the next grant",
+  async (stage) => {
+    const termMs = 3000, grant = `OP=SUB;DATA=${termMs},10;`;
+    await using ends = await BothEnds.start({ stage, grant });
+    const { upstream } = ends, a = await ends.client(), b = await ends.client();
+    await ends.hold(a, 1, 2);
+    // Under way over the lapse: a write, answered when it is over.
+    await say(b, "OP=PUT;IND=3;DATA=5;");
+    await hear(upstream, "OP=PUT;IND=3;DATA=5;");
+    await hear(upstream, "OP=SUB;");
+    await stage.pass(termMs);
+    await say(a, "OP=GET;IND=1;");
+    await hear(upstream, "OP=GET;IND=1;");
+    await say(upstream, "OP=PUT;IND=3;DATA=5;", "OP=GET;IND=1;DATA=101;");
+    await hear(b, "OP=PUT;IND=3;DATA=5;");
+    await hear(a, "OP=GET;IND=1;DATA=101;");
+    await say(a, "OP=INF;");
+    await hear(a, "OP=INF;IND=1,2,3;DATA=101,102,5;MSG=no lease;");
+    // The grant of a SUB that was sent a term ago is over already. The one after it is not.
+    await say(upstream, grant);
+    await hear(upstream, "OP=SUB;");
+    await say(a, "OP=GET;IND=2;");
+    await hear(upstream, "OP=GET;IND=2;");
+    await say(upstream, GRANT, "OP=GET;IND=2;DATA=102;");
+    await hear(a, "OP=GET;IND=2;DATA=102;");
+    await say(a, "OP=GET;IND=1,2,3;");
+    await hear(a, "OP=GET;IND=1,2,3;DATA=101,102,5;");
+    await ends.nothingSent(9);
+    await ends.finish();
+  },
+);
 
 Deno.test("rule 8, everything is dropped when the connection ends", async () => {
   await using ends = await BothEnds.start();
@@ -282,8 +295,8 @@ Deno.test("rule 8, everything is dropped when the connection ends", async () => 
   await ends.finish();
 });
 
-Deno.test("rule 8, a connection on which SUB stays unanswered is given up", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=60,10;", timeoutMs: 1000 });
+simulated("rule 8, a connection on which SUB stays unanswered is given up", async (stage) => {
+  await using ends = await BothEnds.start({ stage, grant: "OP=SUB;DATA=60,10;", timeoutMs: 1000 });
   await hear(ends.upstream, "OP=SUB;");
   await ends.log.next("it does not answer");
   assertEquals(await ends.upstream.rest(), "");
@@ -295,20 +308,27 @@ Deno.test("rule 8, a connection on which SUB stays unanswered is given up", asyn
   await ends.finish();
 });
 
-Deno.test("rule 8, a connection on which SUB stays unanswered is not given up before four terms", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;", timeoutMs: 1000 });
-  const { upstream } = ends, a = await ends.client();
-  await hear(upstream, "OP=SUB;");
-  // The deadline of a request that was sent after it has passed.
-  await say(a, "OP=GET;IND=1;");
-  await hear(upstream, "OP=GET;IND=1;");
-  await hearErrors(a, 503);
-  await say(a, "OP=GET;IND=2;");
-  await hear(upstream, "OP=GET;IND=2;");
-  await say(upstream, GRANT, "OP=GET;IND=1;DATA=101;", "OP=GET;IND=2;DATA=102;");
-  await hear(a, "OP=GET;IND=2;DATA=102;");
-  await ends.finish();
-});
+simulated(
+  "rule 8, a connection on which SUB stays unanswered is not given up before four terms",
+  async (stage) => {
+    await using ends = await BothEnds.start({
+      stage,
+      grant: "OP=SUB;DATA=3000,10;",
+      timeoutMs: 1000,
+    });
+    const { upstream } = ends, a = await ends.client();
+    await hear(upstream, "OP=SUB;");
+    // The deadline of a request that was sent after it has passed.
+    await say(a, "OP=GET;IND=1;");
+    await hear(upstream, "OP=GET;IND=1;");
+    await hearErrors(a, 503);
+    await say(a, "OP=GET;IND=2;");
+    await hear(upstream, "OP=GET;IND=2;");
+    await say(upstream, GRANT, "OP=GET;IND=1;DATA=101;", "OP=GET;IND=2;DATA=102;");
+    await hear(a, "OP=GET;IND=2;DATA=102;");
+    await ends.finish();
+  },
+);
 
 Deno.test("rule 9, entries are dropped before a write of them is sent", async () => {
   await using ends = await BothEnds.start();
@@ -376,25 +396,28 @@ Deno.test("rule 9, nothing is put in while a write is under way: the first of tw
   await ends.finish();
 });
 
-Deno.test("rule 9, the proxy's own 504 is not an answer: the write is under way still", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000 });
-  const { upstream } = ends, a = await ends.client(), b = await ends.client();
-  const c = await ends.client();
-  await say(a, "OP=GET;IND=1;");
-  await hear(upstream, "OP=GET;IND=1;");
-  await say(b, "OP=PUT;IND=1;DATA=5;");
-  await hear(upstream, "OP=PUT;IND=1;DATA=5;");
-  await hearErrors(a, 503);
-  await hearErrors(b, 504);
-  // The read is answered after all. P gets no INV for its own write, which will take effect.
-  await say(upstream, "OP=GET;IND=1;DATA=101;", "OP=INV;IND=2;");
-  await hear(upstream, "OP=INV;IND=2;");
-  await say(c, "OP=GET;IND=1;");
-  await hear(upstream, "OP=GET;IND=1;");
-  await say(upstream, "OP=PUT;IND=1;DATA=5;", "OP=GET;IND=1;DATA=5;");
-  await hear(c, "OP=GET;IND=1;DATA=5;");
-  await ends.finish();
-});
+simulated(
+  "rule 9, the proxy's own 504 is not an answer: the write is under way still",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, timeoutMs: 1000 });
+    const { upstream } = ends, a = await ends.client(), b = await ends.client();
+    const c = await ends.client();
+    await say(a, "OP=GET;IND=1;");
+    await hear(upstream, "OP=GET;IND=1;");
+    await say(b, "OP=PUT;IND=1;DATA=5;");
+    await hear(upstream, "OP=PUT;IND=1;DATA=5;");
+    await hearErrors(a, 503);
+    await hearErrors(b, 504);
+    // The read is answered after all. P gets no INV for its own write, which will take effect.
+    await say(upstream, "OP=GET;IND=1;DATA=101;", "OP=INV;IND=2;");
+    await hear(upstream, "OP=INV;IND=2;");
+    await say(c, "OP=GET;IND=1;");
+    await hear(upstream, "OP=GET;IND=1;");
+    await say(upstream, "OP=PUT;IND=1;DATA=5;", "OP=GET;IND=1;DATA=5;");
+    await hear(c, "OP=GET;IND=1;DATA=5;");
+    await ends.finish();
+  },
+);
 
 Deno.test("rule 9, a write that was refused does not enter", async () => {
   await using ends = await BothEnds.start();
@@ -533,8 +556,12 @@ Deno.test("rule 10, from the moment the lease is given back nothing is answered 
   await within(closing, "the cache to close");
 });
 
-Deno.test("rule 10, from the moment the lease is given back no SUB is sent", async () => {
-  await using ends = await CacheAndServer.start({ grant: "OP=SUB;DATA=3000,10;", timeoutMs: 1500 });
+simulated("rule 10, from the moment the lease is given back no SUB is sent", async (stage) => {
+  await using ends = await CacheAndServer.start({
+    stage,
+    grant: "OP=SUB;DATA=3000,10;",
+    timeoutMs: 1500,
+  });
   const { upstream, cache } = ends;
   // Its deadline comes after the time for the next SUB.
   const read = later(assertRejects(() => cache.get([1]), TableError));
@@ -586,28 +613,31 @@ Deno.test("order, what follows a part-hit on its connection waits for it", async
   await ends.finish();
 });
 
-Deno.test("order, only the server's answer frees a place: the proxy's own 503 does not", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 2000 });
-  const { upstream } = ends, a = await ends.client();
-  const gets = Array<string>(1024).fill("OP=GET;IND=1;");
-  await say(a, ...gets, "OP=GET;IND=2;");
-  await hear(upstream, ...gets);
-  await hearErrors(a, ...gets.map(() => 503));
-  const b = await ends.client();
-  await say(b, "OP=GET;IND=3;");
-  await hear(upstream, "OP=GET;IND=3;");
-  await say(upstream, "OP=GET;IND=1;DATA=101;");
-  await hear(upstream, "OP=GET;IND=2;");
-  await say(
-    upstream,
-    ...gets.slice(1).map((get) => `${get}DATA=101;`),
-    "OP=GET;IND=3;DATA=103;",
-    "OP=GET;IND=2;DATA=102;",
-  );
-  await hear(a, "OP=GET;IND=2;DATA=102;");
-  await hear(b, "OP=GET;IND=3;DATA=103;");
-  await ends.finish();
-});
+simulated(
+  "order, only the server's answer frees a place: the proxy's own 503 does not",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, timeoutMs: 2000 });
+    const { upstream } = ends, a = await ends.client();
+    const gets = Array<string>(1024).fill("OP=GET;IND=1;");
+    await say(a, ...gets, "OP=GET;IND=2;");
+    await hear(upstream, ...gets);
+    await hearErrors(a, ...gets.map(() => 503));
+    const b = await ends.client();
+    await say(b, "OP=GET;IND=3;");
+    await hear(upstream, "OP=GET;IND=3;");
+    await say(upstream, "OP=GET;IND=1;DATA=101;");
+    await hear(upstream, "OP=GET;IND=2;");
+    await say(
+      upstream,
+      ...gets.slice(1).map((get) => `${get}DATA=101;`),
+      "OP=GET;IND=3;DATA=103;",
+      "OP=GET;IND=2;DATA=102;",
+    );
+    await hear(a, "OP=GET;IND=2;DATA=102;");
+    await hear(b, "OP=GET;IND=3;DATA=103;");
+    await ends.finish();
+  },
+);
 
 Deno.test("solo needs a capacity", async () => {
   const solo = { port: 0, solo: true, server: "127.0.0.1:1" };

@@ -7,6 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { hear, hearErrors, say } from "./support/both_ends.ts";
+import { simulated } from "./support/stage.ts";
 import { HOUR_MS, Owed, PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { within } from "./support/within.ts";
 
@@ -108,21 +109,24 @@ Deno.test("rule 3, every other session is asked: also the one by which the write
   await played.finish();
 });
 
-Deno.test("rule 3, a session is waited for until its lease as it stood when INV was sent: renewals do not prolong it", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 1000 });
-  const p = await played.proxy(), w = await played.client();
-  await played.hold(p, 0);
-  await say(w, "OP=PUT;IND=0;DATA=5;");
-  await hear(p, "OP=INV;IND=0;");
-  const written = new Owed(w);
-  // P hears nothing, but its SUBs arrive and are granted.
-  const renewing = (async () => {
-    while (!written.came) await played.renew(p);
-  })();
-  await within(renewing, "the write to be answered while the holder renews its lease");
-  await written.hear("OP=PUT;IND=0;DATA=5;");
-  await played.finish();
-});
+simulated(
+  "rule 3, a session is waited for until its lease as it stood when INV was sent: renewals do not prolong it",
+  async (stage) => {
+    await using played = await PlayedServer.start({ stage, leaseMs: 1000 });
+    const p = await played.proxy(), w = await played.client();
+    await played.hold(p, 0);
+    await say(w, "OP=PUT;IND=0;DATA=5;");
+    await hear(p, "OP=INV;IND=0;");
+    const written = new Owed(w);
+    // P hears nothing, but its SUBs arrive and are granted.
+    const renewing = (async () => {
+      while (!written.came) await played.renew(p);
+    })();
+    await within(renewing, "the write to be answered while the holder renews its lease");
+    await written.hear("OP=PUT;IND=0;DATA=5;");
+    await played.finish();
+  },
+);
 
 Deno.test("rule 3, a lapsed session is asked too, and not waited for", async () => {
   using clocks = new StoppedClocks();
@@ -256,8 +260,8 @@ Deno.test("rule 4, a session with more than 1 MiB unsent, that takes nothing of 
   await played.finish();
 });
 
-Deno.test("rule 4, a session whose lease has been over for ten terms is closed", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 100 });
+simulated("rule 4, a session whose lease has been over for ten terms is closed", async (stage) => {
+  await using played = await PlayedServer.start({ stage, leaseMs: 100 });
   const p = await played.proxy();
   await played.hold(p, 0);
   assertEquals(await p.rest(), "");
@@ -369,15 +373,18 @@ Deno.test("restart, an orderly end grants nothing more, sends every session INV 
   await within(closing, "the server to close");
 });
 
-Deno.test("restart, an orderly end waits for a silent session until its lease is over", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 1000 });
-  const p = await played.proxy();
-  await played.hold(p, 0);
-  const closing = played.server.close();
-  await hear(p, "OP=INV;");
-  await played.leave(p);
-  await within(closing, "the server to close");
-});
+simulated(
+  "restart, an orderly end waits for a silent session until its lease is over",
+  async (stage) => {
+    await using played = await PlayedServer.start({ stage, leaseMs: 1000 });
+    const p = await played.proxy();
+    await played.hold(p, 0);
+    const closing = played.server.close();
+    await hear(p, "OP=INV;");
+    await played.leave(p);
+    await within(closing, "the server to close");
+  },
+);
 
 Deno.test("a write with no other holder waits for nobody", async () => {
   await using played = await PlayedServer.start();
@@ -428,8 +435,8 @@ Deno.test("what shares neither an index nor a connection with a delayed write go
   await played.finish();
 });
 
-Deno.test("a holder that never answers delays a write until its lease is over", async () => {
-  await using played = await PlayedServer.start({ leaseMs: 1000 });
+simulated("a holder that never answers delays a write until its lease is over", async (stage) => {
+  await using played = await PlayedServer.start({ stage, leaseMs: 1000 });
   const p = await played.proxy(), w = await played.client();
   await played.hold(p, 0);
   await say(w, "OP=PUT;IND=0;DATA=5;");

@@ -21,7 +21,7 @@ const ROOMS: { readonly [room: string]: readonly string[] } = {
   server: ["common", "events", "protocol", "util", "runtime", "wire", "coherence"],
   proxy: ["common", "events", "protocol", "util", "runtime", "wire", "coherence", "table_calls"],
   client: ["common", "events", "protocol", "util", "runtime", "wire", "table_calls"],
-  simulate: ["runtime", "server/store", "server/table"],
+  simulate: ["protocol", "util", "runtime", "wire", "server"],
   cli: ["events", "observe", "protocol", "util", "runtime", "wire"],
 };
 

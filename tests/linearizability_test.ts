@@ -443,7 +443,7 @@ function mutate(history: Recorded[], rand: (n: number) => number): Recorded[] {
 
 Deno.test("checkHistory() agrees with brute force on small histories, good and bad", () => {
   const counts = { good: 0, bad: 0, unknown: 0 };
-  for (let seed = 1; seed <= 3000; seed++) {
+  for (let seed = 1; seed <= 1500; seed++) {
     const rand = random(seed);
     const shape: Shape = {
       ops: 2 + rand(6),
@@ -467,7 +467,7 @@ Deno.test("checkHistory() agrees with brute force on small histories, good and b
     }
     assert(bruteForce(good, shape.size), `seed ${seed}: brute force finds no order`);
   }
-  assert(Math.min(counts.good, counts.bad, counts.unknown) > 1000, Deno.inspect(counts));
+  assert(Math.min(counts.good, counts.bad, counts.unknown) > 500, Deno.inspect(counts));
 });
 
 const SHAPES: Shape[] = [
@@ -478,7 +478,7 @@ const SHAPES: Shape[] = [
   { ops: 2000, connections: 30, pipeline: 16, size: 10, unknown: 0, values: Infinity },
   { ops: 2000, connections: 12, pipeline: 8, size: 64, unknown: 10, values: Infinity },
   { ops: 2000, connections: 8, pipeline: 2, size: 10, unknown: 0, values: 1000 },
-  { ops: 20_000, connections: 8, pipeline: 16, size: 10, unknown: 10, values: Infinity },
+  { ops: 10_000, connections: 8, pipeline: 16, size: 10, unknown: 10, values: Infinity },
 ];
 
 for (const shape of SHAPES) {
@@ -486,18 +486,16 @@ for (const shape of SHAPES) {
   const name = `${ops} operations on ${connections} connections, ${pipeline} at a time, ` +
     `${size} entries, ${values} values, ${unknown} ‰ unknown`;
   Deno.test(`checkHistory() decides ${name}`, async (t) => {
-    for (let seed = 1; seed <= (ops > 2000 ? 1 : 3); seed++) {
-      const rand = random(seed);
-      const good = simulate(rand, shape);
-      await t.step(`an atomic table, seed ${seed}`, () => {
-        assertEquals(checkHistory(good, size), { ok: true });
-      });
-      if (values !== Infinity) continue; // a stale value may have been put anew
-      await t.step(`the same with one stale read, seed ${seed}`, () => {
-        const verdict = checkHistory(makeStale(good, rand), size);
-        assert(!verdict.ok);
-        assertStringIncludes(verdict.reason, "Next could not be:");
-      });
-    }
+    const rand = random(1);
+    const good = simulate(rand, shape);
+    await t.step("an atomic table", () => {
+      assertEquals(checkHistory(good, size), { ok: true });
+    });
+    if (values !== Infinity) return; // a stale value may have been put anew
+    await t.step("the same with one stale read", () => {
+      const verdict = checkHistory(makeStale(good, rand), size);
+      assert(!verdict.ok);
+      assertStringIncludes(verdict.reason, "Next could not be:");
+    });
   });
 }

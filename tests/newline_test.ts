@@ -12,6 +12,7 @@ import {
 import { BothEnds, GRANT, hear, Log, say } from "./support/both_ends.ts";
 import { run } from "./support/program.ts";
 import { openProxy, openServer } from "./support/targets.ts";
+import { simulated } from "./support/stage.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -52,29 +53,33 @@ Deno.test("newline: lineStream tells how much has come since the last one, after
 });
 
 for (const [name, open] of [["server", openServer], ["proxy", openProxy]] as const) {
-  Deno.test(`newline: a ${name} says it once of a connection that then says nothing`, async () => {
-    const log = new Log(), traced: string[] = [];
-    const options = {
-      log: log.log,
-      events: (event: NodeEvent) => {
-        if (event.type === "unterminated") traced.push(`${event.peerAddress} ${event.bytes}`);
-      },
-    };
-    await using target = await open({ [name]: options });
-    await using wire = await Wire.connect(target.address);
-    const { port } = wire.conn.localAddr;
-    await wire.send("OP=GET;IND=1;\nOP=GET;IND=2;");
-    await hear(wire, "OP=GET;IND=1;DATA=0;");
-    const sentence = await log.next("no newline");
-    assertEquals(sentence, `client 127.0.0.1:${port}: 13 bytes came and no newline`);
-    assertEquals(traced, [`127.0.0.1:${port} 13`]);
-    // The line is one all the same, when its newline comes.
-    await wire.send("\nOP=GET;IND=3;");
-    await hear(wire, "OP=GET;IND=2;DATA=0;");
-    await wire.endWriting();
-    assertEquals(await wire.rest(), "");
-    assertEquals(log.sentences.filter((sentence) => sentence.includes("newline")).length, 1);
-  });
+  simulated(
+    `newline: a ${name} says it once of a connection that then says nothing`,
+    async (stage) => {
+      const log = new Log(), traced: string[] = [];
+      const options = {
+        log: log.log,
+        events: (event: NodeEvent) => {
+          if (event.type === "unterminated") traced.push(`${event.peerAddress} ${event.bytes}`);
+        },
+      };
+      const on = { server: stage.on("server"), proxy: stage.on("proxy") };
+      await using target = await open({ ...on, [name]: { ...on[name], ...options } });
+      await using wire = await Wire.connect(target.address, stage);
+      const { port } = wire.conn.localAddr;
+      await wire.send("OP=GET;IND=1;\nOP=GET;IND=2;");
+      await hear(wire, "OP=GET;IND=1;DATA=0;");
+      const sentence = await log.next("no newline");
+      assertEquals(sentence, `client test:${port}: 13 bytes came and no newline`);
+      assertEquals(traced, [`test:${port} 13`]);
+      // The line is one all the same, when its newline comes.
+      await wire.send("\nOP=GET;IND=3;");
+      await hear(wire, "OP=GET;IND=2;DATA=0;");
+      await wire.endWriting();
+      assertEquals(await wire.rest(), "");
+      assertEquals(log.sentences.filter((sentence) => sentence.includes("newline")).length, 1);
+    },
+  );
 
   Deno.test(`newline: a ${name} says it of a connection that ends so`, async () => {
     const log = new Log();
@@ -93,13 +98,14 @@ for (const [name, open] of [["server", openServer], ["proxy", openProxy]] as con
   });
 }
 
-Deno.test("newline: nobody is said to send none whom the node does not read", async () => {
+simulated("newline: nobody is said to send none whom the node does not read", async (stage) => {
   const log = new Log(), told: string[] = [];
   const events = (event: NodeEvent) => {
     if (event.type === "unterminated") told.push(event.peerAddress);
   };
-  await using server = await TableServer.listen({ port: 0, size: 1000, log: log.log, events });
-  await using deaf = await Wire.connect(server.address);
+  const options = { size: 1000, log: log.log, events, ...stage.on("server") };
+  await using server = await TableServer.listen({ port: 0, ...options });
+  await using deaf = await Wire.connect(server.address, stage);
   // More than the buffers take of requests, and of replies; cut anywhere.
   const flood = (async () => {
     const bytes = encoder.encode("OP=INF; \n".repeat(3000));
@@ -109,11 +115,13 @@ Deno.test("newline: nobody is said to send none whom the node does not read", as
   })().catch(() => {});
   // Said of others meanwhile, so that the moment has passed.
   for (let i = 0; i < 3; i++) {
-    await using wire = await Wire.connect(server.address);
+    // It is said once a second at most, of whomever.
+    await stage.pass(100);
+    await using wire = await Wire.connect(server.address, stage);
     await wire.send("OP=CLR;");
     await log.next(`${wire.conn.localAddr.port}: 7 bytes`);
   }
-  assertEquals(told.includes(`127.0.0.1:${deaf.conn.localAddr.port}`), false);
+  assertEquals(told.includes(`test:${deaf.conn.localAddr.port}`), false);
   deaf.close();
   await within(flood, "the flood to end");
 });
@@ -158,32 +166,36 @@ Deno.test("newline: the client's program prints it", async () => {
 
 const AWAITED = "OP=SUB;DATA=<term>,<size>;";
 
-Deno.test("newline: a proxy says which reply it awaits of a server that does not answer SUB", async () => {
-  const rows: [sent: string, why: string][] = [
-    ["", `it does not answer OP=SUB; (awaited: ${AWAITED} or OP=ERR;DATA=400;)`],
-    [
-      "OP=SUB;DATA=1000,10;",
-      `it does not answer OP=SUB; (awaited: ${AWAITED} or OP=ERR;DATA=400;): ` +
-      "20 bytes came and no newline",
-    ],
-    [
-      "OP=CLR;\n",
-      `CLR came before an answer to OP=SUB; (awaited: ${AWAITED} or OP=ERR;DATA=400;)`,
-    ],
-  ];
-  for (const [sent, why] of rows) {
-    await using server = FakeServer.listen();
-    const log = new Log();
-    const { address } = server;
-    const starting = CacheProxy.listen({ port: 0, server: address, timeoutMs: 300, log: log.log });
-    const upstream = await server.accept();
-    await hear(upstream, "OP=SUB;");
-    await upstream.send(sent);
-    assertEquals(await log.next("lost"), `lost the server at ${address}: ${why}`);
-    server.stopListening();
-    await (await starting).close();
-  }
-});
+simulated(
+  "newline: a proxy says which reply it awaits of a server that does not answer SUB",
+  async (stage) => {
+    const rows: [sent: string, why: string][] = [
+      ["", `it does not answer OP=SUB; (awaited: ${AWAITED} or OP=ERR;DATA=400;)`],
+      [
+        "OP=SUB;DATA=1000,10;",
+        `it does not answer OP=SUB; (awaited: ${AWAITED} or OP=ERR;DATA=400;): ` +
+        "20 bytes came and no newline",
+      ],
+      [
+        "OP=CLR;\n",
+        `CLR came before an answer to OP=SUB; (awaited: ${AWAITED} or OP=ERR;DATA=400;)`,
+      ],
+    ];
+    for (const [sent, why] of rows) {
+      await using server = FakeServer.listen(0, stage);
+      const log = new Log();
+      const { address } = server;
+      const options = { timeoutMs: 300, log: log.log, ...stage.on("proxy") };
+      const starting = CacheProxy.listen({ port: 0, server: address, ...options });
+      const upstream = await server.accept();
+      await hear(upstream, "OP=SUB;");
+      await upstream.send(sent);
+      assertEquals(await log.next("lost"), `lost the server at ${address}: ${why}`);
+      server.stopListening();
+      await (await starting).close();
+    }
+  },
+);
 
 Deno.test("newline: and of one that does not answer the renewal of a lease", async () => {
   await using ends = await BothEnds.start({ timeoutMs: 300, grant: "OP=SUB;DATA=60,10;" });

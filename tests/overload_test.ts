@@ -5,9 +5,10 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { CacheProxy, TableClient, TableServer } from "../mod.ts";
 import { hear, say } from "./support/both_ends.ts";
-import { HOUR_MS, Owed, PlayedServer } from "./support/coherence.ts";
+import { HOUR_MS, later, Owed, PlayedServer } from "./support/coherence.ts";
 import { MEASURABLE, memoryOf } from "./support/memory.ts";
 import { type RunningNode, startProxy, startServer } from "./support/program.ts";
+import { simulated, type Stage } from "./support/stage.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -257,9 +258,9 @@ Deno.test("idle: a connection that says nothing stays, and is served when it spe
 });
 
 /** Proves that the idle timeout has passed, more than once: another's connection is closed by it. */
-async function idleTimesPass(address: string): Promise<void> {
+async function idleTimesPass(address: string, stage: Stage): Promise<void> {
   for (let i = 0; i < 2; i++) {
-    await using silent = await Wire.connect(address);
+    await using silent = await Wire.connect(address, stage);
     assertEquals(await silent.rest(), "");
   }
 }
@@ -284,61 +285,58 @@ Deno.test("idle: with --idle-timeout one that says nothing, or no whole line, is
   }
 });
 
-Deno.test("idle: one that speaks is not idle", async () => {
-  await using server = await TableServer.listen({ port: 0, idleTimeoutMs: IDLE_MS });
-  // Where the machine lets it be silent for so long, it is rightly closed, and another speaks.
-  while (await spokeInTime(server.address) === "too late");
-});
-
-/** Speaks while others are found idle; whether it did so often enough not to be. */
-async function spokeInTime(address: string): Promise<"in time" | "too late"> {
-  await using speaker = await Wire.connect(address);
-  let silentClosed = false, longestMs = 0, spoke = performance.now();
-  const others = idleTimesPass(address).then(() => silentClosed = true);
-  try {
-    while (!silentClosed) {
-      await say(speaker, GET);
-      await hear(speaker, GOT);
-      longestMs = Math.max(longestMs, performance.now() - spoke);
-      spoke = performance.now();
-      await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 10));
-    }
-  } catch (error) {
-    longestMs = Math.max(longestMs, performance.now() - spoke);
-    if (longestMs < IDLE_MS) throw error;
-    await others;
-    return "too late";
+simulated("idle: one that speaks is not idle", async (stage) => {
+  const options = { idleTimeoutMs: IDLE_MS, ...stage.on("server") };
+  await using server = await TableServer.listen({ port: 0, ...options });
+  await using speaker = await Wire.connect(server.address, stage);
+  let silentClosed = false;
+  const others = later(idleTimesPass(server.address, stage).then(() => silentClosed = true));
+  while (!silentClosed) {
+    await say(speaker, GET);
+    await hear(speaker, GOT);
+    // A timer may be late by a little.
+    await stage.pass(IDLE_MS * 0.8);
   }
   await others;
-  return "in time";
-}
+});
 
-Deno.test("idle: one that does not read its replies is closed", async () => {
-  await using server = await TableServer.listen({ port: 0, size: 1000, idleTimeoutMs: IDLE_MS });
-  await using flood = new Flood(await Wire.connect(server.address), "OP=INF;\n".repeat(1000));
+simulated("idle: one that does not read its replies is closed", async (stage) => {
+  await using server = await TableServer.listen({
+    port: 0,
+    ...stage.on("server"),
+    size: 1000,
+    idleTimeoutMs: IDLE_MS,
+  });
+  await using flood = new Flood(
+    await Wire.connect(server.address, stage),
+    "OP=INF;\n".repeat(1000),
+  );
   await within(flood.sent, "one that does not read to be closed");
 });
 
-Deno.test("idle: a session with a running lease is not idle, and one whose lease is over is", async () => {
-  await using played = await PlayedServer.start({ idleTimeoutMs: IDLE_MS });
-  const p = await played.proxy();
-  await idleTimesPass(played.server.address);
-  await played.renew(p);
-  await say(p, "OP=SUB;DATA=0;");
-  await hear(p, "OP=SUB;DATA=0;");
-  assertEquals(await p.rest(), "");
-  played.gone(p);
-});
+simulated(
+  "idle: a session with a running lease is not idle, and one whose lease is over is",
+  async (stage) => {
+    await using played = await PlayedServer.start({ stage, idleTimeoutMs: IDLE_MS });
+    const p = await played.proxy();
+    await idleTimesPass(played.server.address, stage);
+    await played.renew(p);
+    await say(p, "OP=SUB;DATA=0;");
+    await hear(p, "OP=SUB;DATA=0;");
+    assertEquals(await p.rest(), "");
+    played.gone(p);
+  },
+);
 
-Deno.test("idle: one that waits for an answer is not idle, at a server", async () => {
-  await using played = await PlayedServer.start({ idleTimeoutMs: IDLE_MS });
+simulated("idle: one that waits for an answer is not idle, at a server", async (stage) => {
+  await using played = await PlayedServer.start({ stage, idleTimeoutMs: IDLE_MS });
   const p = await played.proxy();
   await played.hold(p, 0);
-  await using w = await Wire.connect(played.server.address);
+  await using w = await Wire.connect(played.server.address, stage);
   await say(w, "OP=PUT;IND=0;DATA=5;");
   const written = new Owed(w);
   await hear(p, "OP=INV;IND=0;");
-  await idleTimesPass(played.server.address);
+  await idleTimesPass(played.server.address, stage);
   assert(!written.came);
   await say(p, "OP=INV;IND=0;");
   await written.hear("OP=PUT;IND=0;DATA=5;");
@@ -346,10 +344,11 @@ Deno.test("idle: one that waits for an answer is not idle, at a server", async (
   assertEquals(await w.rest(), "");
 });
 
-Deno.test("idle: one that waits for an answer is not idle, at a proxy", async () => {
-  await using server = FakeServer.listen();
+simulated("idle: one that waits for an answer is not idle, at a proxy", async (stage) => {
+  await using server = FakeServer.listen(0, stage);
   const starting = CacheProxy.listen({
     port: 0,
+    ...stage.on("proxy"),
     server: server.address,
     timeoutMs: HOUR_MS,
     idleTimeoutMs: IDLE_MS,
@@ -358,11 +357,11 @@ Deno.test("idle: one that waits for an answer is not idle, at a proxy", async ()
   await hear(upstream, "OP=SUB;");
   await say(upstream, "OP=SUB;DATA=3600000,10;");
   const proxy = await within(starting, "the proxy to listen");
-  await using client = await Wire.connect(proxy.address);
+  await using client = await Wire.connect(proxy.address, stage);
   await say(client, "OP=PUT;IND=0;DATA=5;");
   const written = new Owed(client);
   await hear(upstream, "OP=PUT;IND=0;DATA=5;");
-  await idleTimesPass(proxy.address);
+  await idleTimesPass(proxy.address, stage);
   assert(!written.came);
   await say(upstream, "OP=PUT;IND=0;DATA=5;");
   await written.hear("OP=PUT;IND=0;DATA=5;");

@@ -14,24 +14,33 @@ import {
   readInLane,
   say,
 } from "./support/both_ends.ts";
+import { simulated, type Stage } from "./support/stage.ts";
 import { FakeServer, listenAgain, NOBODY, Wire } from "./support/wire.ts";
 import { HOUR_MS, within } from "./support/within.ts";
 
 // The server is away.
 
-Deno.test("failures: with nobody at the server's address a request gets 503 at its deadline", async () => {
-  await using proxy = await CacheProxy.listen({ port: 0, server: NOBODY, timeoutMs: 1000 });
-  await using client = await Wire.connect(proxy.address);
-  await say(client, "OP=INF;");
-  await hear(client, "OP=INF;MSG=no server;");
-  await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=CLR;", "OP=ADD;IND=1,2;");
-  await say(client, "nonsense", "OP=INF;");
-  // Not even the writes were sent, so that nothing was changed is known.
-  await hearErrors(client, 503, 503, 503, 503, 400);
-  await hear(client, "OP=INF;MSG=no server;");
-  await client.endWriting();
-  assertEquals(await client.rest(), "");
-});
+simulated(
+  "failures: with nobody at the server's address a request gets 503 at its deadline",
+  async (stage) => {
+    await using proxy = await CacheProxy.listen({
+      port: 0,
+      ...stage.on("proxy"),
+      server: NOBODY,
+      timeoutMs: 1000,
+    });
+    await using client = await Wire.connect(proxy.address, stage);
+    await say(client, "OP=INF;");
+    await hear(client, "OP=INF;MSG=no server;");
+    await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=CLR;", "OP=ADD;IND=1,2;");
+    await say(client, "nonsense", "OP=INF;");
+    // Not even the writes were sent, so that nothing was changed is known.
+    await hearErrors(client, 503, 503, 503, 503, 400);
+    await hear(client, "OP=INF;MSG=no server;");
+    await client.endWriting();
+    assertEquals(await client.rest(), "");
+  },
+);
 
 Deno.test("failures: what is asked while the server is away is answered when it comes in time", async () => {
   await using server = FakeServer.listen();
@@ -47,20 +56,25 @@ Deno.test("failures: what is asked while the server is away is answered when it 
   assertEquals(await held(client), "1=2");
 });
 
-Deno.test("failures: what was not sent before its deadline never is", async () => {
-  await using before = FakeServer.listen();
-  const starting = CacheProxy.listen({ port: 0, server: before.address, timeoutMs: 1000 });
+simulated("failures: what was not sent before its deadline never is", async (stage) => {
+  await using before = FakeServer.listen(0, stage);
+  const starting = CacheProxy.listen({
+    port: 0,
+    ...stage.on("proxy"),
+    server: before.address,
+    timeoutMs: 1000,
+  });
   (await before.accept()).close();
   before.stopListening();
   await using proxy = await within(starting, "the proxy to listen");
-  await using client = await Wire.connect(proxy.address);
+  await using client = await Wire.connect(proxy.address, stage);
   await say(client, "OP=PUT;IND=1;DATA=2;", "OP=GET;IND=1;");
   assertMatch(await client.line(), /^OP=ERR;DATA=50[34];/); // 504: it went to what was just lost
   await hearErrors(client, 503);
   await say(client, "OP=PUT;IND=1;DATA=3;", "OP=GET;IND=1;");
   await hearErrors(client, 503, 503);
   const port = Number(before.address.split(":")[1]);
-  await using server = await listenAgain(() => FakeServer.listen(port));
+  await using server = await listenAgain(() => FakeServer.listen(port, stage));
   await using upstream = await server.accept();
   await hear(upstream, "OP=SUB;");
   await say(upstream, GRANT, "OP=INV;");
@@ -69,34 +83,51 @@ Deno.test("failures: what was not sent before its deadline never is", async () =
 
 // The server is silent.
 
-Deno.test("failures: no answer before the deadline is 503 for a read and 504 for a write", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000 });
-  const client = await ends.client();
-  await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=ADD;IND=1,2;", "OP=CLR;");
-  await hear(ends.upstream, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=GET;IND=1,2;", "OP=CLR;");
-  await hearErrors(client, 503, 504, 503, 504);
-  await say(ends.upstream, "OP=GET;IND=1;DATA=1;", "OP=PUT;IND=1;DATA=2;");
-  await say(ends.upstream, "OP=GET;IND=1,2;DATA=2,2;", "OP=CLR;");
-  await ends.finish(); // the late answers go to nobody
-});
+simulated(
+  "failures: no answer before the deadline is 503 for a read and 504 for a write",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, timeoutMs: 1000 });
+    const client = await ends.client();
+    await say(client, "OP=GET;IND=1;", "OP=PUT;IND=1;DATA=2;", "OP=ADD;IND=1,2;", "OP=CLR;");
+    await hear(
+      ends.upstream,
+      "OP=GET;IND=1;",
+      "OP=PUT;IND=1;DATA=2;",
+      "OP=GET;IND=1,2;",
+      "OP=CLR;",
+    );
+    await hearErrors(client, 503, 504, 503, 504);
+    await say(ends.upstream, "OP=GET;IND=1;DATA=1;", "OP=PUT;IND=1;DATA=2;");
+    await say(ends.upstream, "OP=GET;IND=1,2;DATA=2,2;", "OP=CLR;");
+    await ends.finish(); // the late answers go to nobody
+  },
+);
 
-Deno.test("failures: a late answer is taken for its own request, and those behind are not shifted", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000 });
-  const a = await ends.client(), b = await ends.client();
-  await say(a, "OP=GET;IND=1;", "OP=PUT;IND=2;DATA=2;");
-  await hear(ends.upstream, "OP=GET;IND=1;", "OP=PUT;IND=2;DATA=2;");
-  await hearErrors(a, 503, 504);
-  await say(b, "OP=GET;IND=3;");
-  await hear(ends.upstream, "OP=GET;IND=3;");
-  await say(ends.upstream, "OP=GET;IND=1;DATA=1;", "OP=PUT;IND=2;DATA=2;", "OP=GET;IND=3;DATA=3;");
-  await hear(b, "OP=GET;IND=3;DATA=3;");
-  await say(a, "OP=GET;IND=1,2;"); // what came late is known
-  await hear(a, "OP=GET;IND=1,2;DATA=1,2;");
-  await ends.finish();
-});
+simulated(
+  "failures: a late answer is taken for its own request, and those behind are not shifted",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, timeoutMs: 1000 });
+    const a = await ends.client(), b = await ends.client();
+    await say(a, "OP=GET;IND=1;", "OP=PUT;IND=2;DATA=2;");
+    await hear(ends.upstream, "OP=GET;IND=1;", "OP=PUT;IND=2;DATA=2;");
+    await hearErrors(a, 503, 504);
+    await say(b, "OP=GET;IND=3;");
+    await hear(ends.upstream, "OP=GET;IND=3;");
+    await say(
+      ends.upstream,
+      "OP=GET;IND=1;DATA=1;",
+      "OP=PUT;IND=2;DATA=2;",
+      "OP=GET;IND=3;DATA=3;",
+    );
+    await hear(b, "OP=GET;IND=3;DATA=3;");
+    await say(a, "OP=GET;IND=1,2;"); // what came late is known
+    await hear(a, "OP=GET;IND=1,2;DATA=1,2;");
+    await ends.finish();
+  },
+);
 
-Deno.test("failures: what waited behind a part-hit that got no answer runs then", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000 });
+simulated("failures: what waited behind a part-hit that got no answer runs then", async (stage) => {
+  await using ends = await BothEnds.start({ stage, timeoutMs: 1000 });
   const client = await ends.client();
   await ends.hold(client, 1);
   await say(client, "OP=GET;IND=1,2;", "OP=GET;IND=1;", "OP=GET;IND=3;");
@@ -173,8 +204,8 @@ Deno.test("failures: a write under way on a lost connection does not keep its en
   await ends.finish();
 });
 
-Deno.test("failures: nor does one that got 504 before the connection was lost", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000 });
+simulated("failures: nor does one that got 504 before the connection was lost", async (stage) => {
+  await using ends = await BothEnds.start({ stage, timeoutMs: 1000 });
   const client = await ends.client();
   await say(client, "OP=PUT;IND=1;DATA=2;", "OP=CLR;");
   await hear(ends.upstream, "OP=PUT;IND=1;DATA=2;", "OP=CLR;");
@@ -332,40 +363,46 @@ for (const [reason, first, second, [afterFirst, afterBoth]] of pairs) {
   });
 }
 
-Deno.test("failures: after the proxy's own 504 a write is under way until the server answers it", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000 });
-  const a = await ends.client(), b = await ends.client();
-  await say(b, "OP=GET;IND=1,2;");
-  await hear(ends.upstream, "OP=GET;IND=1,2;");
-  await say(a, "OP=PUT;IND=1;DATA=9;");
-  await hear(ends.upstream, "OP=PUT;IND=1;DATA=9;");
-  await hearErrors(b, 503);
-  await hearErrors(a, 504);
-  await say(ends.upstream, "OP=GET;IND=1,2;DATA=0,2;"); // late, and older than the write
-  await say(b, "OP=GET;IND=3;");
-  await hear(ends.upstream, "OP=GET;IND=3;");
-  await say(ends.upstream, "OP=PUT;IND=1;DATA=9;", "OP=GET;IND=3;DATA=3;");
-  await hear(b, "OP=GET;IND=3;DATA=3;");
-  assertEquals(await held(b), "2=2 1=9 3=3");
-  await ends.finish();
-});
+simulated(
+  "failures: after the proxy's own 504 a write is under way until the server answers it",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, timeoutMs: 1000 });
+    const a = await ends.client(), b = await ends.client();
+    await say(b, "OP=GET;IND=1,2;");
+    await hear(ends.upstream, "OP=GET;IND=1,2;");
+    await say(a, "OP=PUT;IND=1;DATA=9;");
+    await hear(ends.upstream, "OP=PUT;IND=1;DATA=9;");
+    await hearErrors(b, 503);
+    await hearErrors(a, 504);
+    await say(ends.upstream, "OP=GET;IND=1,2;DATA=0,2;"); // late, and older than the write
+    await say(b, "OP=GET;IND=3;");
+    await hear(ends.upstream, "OP=GET;IND=3;");
+    await say(ends.upstream, "OP=PUT;IND=1;DATA=9;", "OP=GET;IND=3;DATA=3;");
+    await hear(b, "OP=GET;IND=3;DATA=3;");
+    assertEquals(await held(b), "2=2 1=9 3=3");
+    await ends.finish();
+  },
+);
 
-Deno.test("failures: after the proxy's own 504 an older answer is not held, not even for a moment", async () => {
-  await using both = await CacheAndServer.start({ timeoutMs: 1000 });
-  const { cache, upstream } = both;
-  const read = cache.get([1]).catch((error) => error.code);
-  await hear(upstream, "OP=GET;IND=1;");
-  const write = cache.put([[1, 9]]).catch((error) => error.code);
-  await hear(upstream, "OP=PUT;IND=1;DATA=9;");
-  assertEquals(await within(Promise.all([read, write]), "both deadlines"), [503, 504]);
-  await say(upstream, "OP=GET;IND=1;DATA=0;", "OP=INV;IND=7;");
-  await hear(upstream, "OP=INV;IND=7;"); // the late answer was handled before
-  assertEquals((await cache.info()).entries, []);
-  await say(upstream, "OP=ERR;DATA=500;MSG=failed;", "OP=INV;IND=7;");
-  await hear(upstream, "OP=INV;IND=7;");
-  assertEquals((await cache.info()).entries, []);
-  await both.finish();
-});
+simulated(
+  "failures: after the proxy's own 504 an older answer is not held, not even for a moment",
+  async (stage) => {
+    await using both = await CacheAndServer.start({ stage, timeoutMs: 1000 });
+    const { cache, upstream } = both;
+    const read = cache.get([1]).catch((error) => error.code);
+    await hear(upstream, "OP=GET;IND=1;");
+    const write = cache.put([[1, 9]]).catch((error) => error.code);
+    await hear(upstream, "OP=PUT;IND=1;DATA=9;");
+    assertEquals(await within(Promise.all([read, write]), "both deadlines"), [503, 504]);
+    await say(upstream, "OP=GET;IND=1;DATA=0;", "OP=INV;IND=7;");
+    await hear(upstream, "OP=INV;IND=7;"); // the late answer was handled before
+    assertEquals((await cache.info()).entries, []);
+    await say(upstream, "OP=ERR;DATA=500;MSG=failed;", "OP=INV;IND=7;");
+    await hear(upstream, "OP=INV;IND=7;");
+    assertEquals((await cache.info()).entries, []);
+    await both.finish();
+  },
+);
 
 // What the server sends is broken.
 
@@ -608,9 +645,13 @@ Deno.test("closing: once the lease is given back nothing is answered from what i
   await within(closing, "the cache to close");
 });
 
-Deno.test("closing: no SUB is sent after the lease is given back", async () => {
+simulated("closing: no SUB is sent after the lease is given back", async (stage) => {
   // The deadline of a read, which is awaited, lies behind several renewals.
-  await using both = await CacheAndServer.start({ timeoutMs: 1500, grant: "OP=SUB;DATA=3000,10;" });
+  await using both = await CacheAndServer.start({
+    stage,
+    timeoutMs: 1500,
+    grant: "OP=SUB;DATA=3000,10;",
+  });
   const { cache, upstream } = both;
   const read = cache.get([1]).catch((error) => error.code);
   const closing = cache.close();
@@ -622,24 +663,27 @@ Deno.test("closing: no SUB is sent after the lease is given back", async () => {
   await within(closing, "the cache to close");
 });
 
-Deno.test("closing: the answer to a SUB that was on its way is no answer to the giving back", async () => {
-  await using both = await CacheAndServer.start({ grant: "OP=SUB;DATA=3000,10;" });
-  const { cache, upstream } = both;
-  await hear(upstream, "OP=SUB;"); // the renewal
-  const closing = cache.close();
-  await hear(upstream, "OP=SUB;DATA=0;");
-  const read = readInLane(cache, 1);
-  await hear(upstream, "OP=GET;IND=1;");
-  await say(upstream, "OP=SUB;DATA=3600000,10;", "OP=GET;IND=1;DATA=1;");
-  assertEquals(await within(read, "the answer"), "OP=GET;IND=1;DATA=1;");
-  const again = readInLane(cache, 1); // nothing was held, nothing is served
-  await hear(upstream, "OP=GET;IND=1;");
-  await say(upstream, "OP=GET;IND=1;DATA=2;", "OP=SUB;DATA=0;");
-  assertEquals(await within(again, "the answer"), "OP=GET;IND=1;DATA=2;");
-  assertEquals(await upstream.rest(), "");
-  upstream.close();
-  await within(closing, "the cache to close");
-});
+simulated(
+  "closing: the answer to a SUB that was on its way is no answer to the giving back",
+  async (stage) => {
+    await using both = await CacheAndServer.start({ stage, grant: "OP=SUB;DATA=3000,10;" });
+    const { cache, upstream } = both;
+    await hear(upstream, "OP=SUB;"); // the renewal
+    const closing = cache.close();
+    await hear(upstream, "OP=SUB;DATA=0;");
+    const read = readInLane(cache, 1);
+    await hear(upstream, "OP=GET;IND=1;");
+    await say(upstream, "OP=SUB;DATA=3600000,10;", "OP=GET;IND=1;DATA=1;");
+    assertEquals(await within(read, "the answer"), "OP=GET;IND=1;DATA=1;");
+    const again = readInLane(cache, 1); // nothing was held, nothing is served
+    await hear(upstream, "OP=GET;IND=1;");
+    await say(upstream, "OP=GET;IND=1;DATA=2;", "OP=SUB;DATA=0;");
+    assertEquals(await within(again, "the answer"), "OP=GET;IND=1;DATA=2;");
+    assertEquals(await upstream.rest(), "");
+    upstream.close();
+    await within(closing, "the cache to close");
+  },
+);
 
 Deno.test("closing: a lease that was asked for and not granted yet is given back too", async () => {
   await using ends = await BothEnds.start();
@@ -693,8 +737,12 @@ Deno.test("closing: a proxy without a server closes, and what waits gets 503", a
 
 // The lease.
 
-Deno.test("lease: SUB is sent again and again, and just one is outstanding", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 2000, grant: "OP=SUB;DATA=1200,10;" });
+simulated("lease: SUB is sent again and again, and just one is outstanding", async (stage) => {
+  await using ends = await BothEnds.start({
+    stage,
+    timeoutMs: 2000,
+    grant: "OP=SUB;DATA=1200,10;",
+  });
   const client = await ends.client();
   for (let i = 0; i < 3; i++) {
     await hear(ends.upstream, "OP=SUB;");
@@ -708,8 +756,8 @@ Deno.test("lease: SUB is sent again and again, and just one is outstanding", asy
   await hear(ends.upstream, "OP=GET;IND=2;");
 });
 
-Deno.test("lease: a connection on which a SUB has no answer is given up", async () => {
-  await using ends = await BothEnds.start({ timeoutMs: 1000, grant: "OP=SUB;DATA=60,10;" });
+simulated("lease: a connection on which a SUB has no answer is given up", async (stage) => {
+  await using ends = await BothEnds.start({ stage, timeoutMs: 1000, grant: "OP=SUB;DATA=60,10;" });
   assertEquals(await ends.upstream.rest(), "OP=SUB;\n");
   await ends.log.next("it does not answer");
   const second = await ends.greet(""); // the first SUB of a connection, for which no term is known
@@ -721,76 +769,86 @@ Deno.test("lease: a connection on which a SUB has no answer is given up", async 
 });
 
 /** Asks INF until it says `no lease`; what is held then. */
-async function lapsed(client: Wire): Promise<string> {
+async function lapsed(client: Wire, stage: Stage): Promise<string> {
   const reply = (async () => {
     while (true) {
       await say(client, "OP=INF;");
       const line = await client.line();
       if (line.endsWith("MSG=no lease;")) return line;
+      await stage.pass(10);
     }
   })();
   return await within(reply, "the lease to be over");
 }
 
-Deno.test("lease: when it is over requests are forwarded and nothing is dropped, until the next grant", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;" });
-  const client = await ends.client();
-  // Held under a lease of which nothing is left when the server stops answering SUB.
-  await ends.hold(client, 1, 2, 3);
-  await hear(ends.upstream, "OP=SUB;");
-  assertEquals(await lapsed(client), "OP=INF;IND=1,2,3;DATA=101,102,103;MSG=no lease;");
-  const answers = ["OP=GET;IND=1;DATA=101;", "OP=GET;IND=1,4;DATA=101,4;"];
-  await say(client, "OP=GET;IND=1;");
-  await hear(ends.upstream, "OP=GET;IND=1;");
-  await say(ends.upstream, answers[0]!);
-  await hear(client, answers[0]!);
-  await say(client, "OP=GET;IND=1,4;"); // no part of it is answered from what is held
-  await hear(ends.upstream, "OP=GET;IND=1,4;");
-  await say(ends.upstream, answers[1]!);
-  await hear(client, answers[1]!);
-  await say(ends.upstream, "OP=INV;IND=2;"); // drops, lease or not
-  await hear(ends.upstream, "OP=INV;IND=2;");
-  assertEquals(await held(client), "1=101 3=103 4=4");
-  // The grant is behind on the stream of what came before: the entries are good again.
-  await say(ends.upstream, GRANT, "OP=INV;IND=9;");
-  await hear(ends.upstream, "OP=INV;IND=9;");
-  await say(client, "OP=GET;IND=1,3,4;");
-  await hear(client, "OP=GET;IND=1,3,4;DATA=101,103,4;");
-  await ends.nothingSent(9);
-  await say(client, "OP=GET;IND=2;");
-  await hear(ends.upstream, "OP=GET;IND=2;");
-  await say(ends.upstream, "OP=GET;IND=2;DATA=2;");
-  await hear(client, "OP=GET;IND=2;DATA=2;");
-  await ends.finish();
-});
+simulated(
+  "lease: when it is over requests are forwarded and nothing is dropped, until the next grant",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, grant: "OP=SUB;DATA=3000,10;" });
+    const client = await ends.client();
+    // Held under a lease of which nothing is left when the server stops answering SUB.
+    await ends.hold(client, 1, 2, 3);
+    await hear(ends.upstream, "OP=SUB;");
+    assertEquals(await lapsed(client, stage), "OP=INF;IND=1,2,3;DATA=101,102,103;MSG=no lease;");
+    const answers = ["OP=GET;IND=1;DATA=101;", "OP=GET;IND=1,4;DATA=101,4;"];
+    await say(client, "OP=GET;IND=1;");
+    await hear(ends.upstream, "OP=GET;IND=1;");
+    await say(ends.upstream, answers[0]!);
+    await hear(client, answers[0]!);
+    await say(client, "OP=GET;IND=1,4;"); // no part of it is answered from what is held
+    await hear(ends.upstream, "OP=GET;IND=1,4;");
+    await say(ends.upstream, answers[1]!);
+    await hear(client, answers[1]!);
+    await say(ends.upstream, "OP=INV;IND=2;"); // drops, lease or not
+    await hear(ends.upstream, "OP=INV;IND=2;");
+    assertEquals(await held(client), "1=101 3=103 4=4");
+    // The grant is behind on the stream of what came before: the entries are good again.
+    await say(ends.upstream, GRANT, "OP=INV;IND=9;");
+    await hear(ends.upstream, "OP=INV;IND=9;");
+    await say(client, "OP=GET;IND=1,3,4;");
+    await hear(client, "OP=GET;IND=1,3,4;DATA=101,103,4;");
+    await ends.nothingSent(9);
+    await say(client, "OP=GET;IND=2;");
+    await hear(ends.upstream, "OP=GET;IND=2;");
+    await say(ends.upstream, "OP=GET;IND=2;DATA=2;");
+    await hear(client, "OP=GET;IND=2;DATA=2;");
+    await ends.finish();
+  },
+);
 
-Deno.test("lease: a part-hit whose lease is over when the misses come is asked whole", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;" });
-  const a = await ends.client(), b = await ends.client();
-  await ends.hold(a, 1);
-  await say(a, "OP=GET;IND=1,2;");
-  await hear(ends.upstream, "OP=GET;IND=2;", "OP=SUB;");
-  await lapsed(b);
-  await say(ends.upstream, "OP=GET;IND=2;DATA=2;");
-  await hear(ends.upstream, "OP=GET;IND=1,2;");
-  await say(ends.upstream, "OP=GET;IND=1,2;DATA=11,22;");
-  await hear(a, "OP=GET;IND=1,2;DATA=11,22;");
-  await say(ends.upstream, GRANT);
-  await ends.finish();
-});
+simulated(
+  "lease: a part-hit whose lease is over when the misses come is asked whole",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, grant: "OP=SUB;DATA=3000,10;" });
+    const a = await ends.client(), b = await ends.client();
+    await ends.hold(a, 1);
+    await say(a, "OP=GET;IND=1,2;");
+    await hear(ends.upstream, "OP=GET;IND=2;", "OP=SUB;");
+    await lapsed(b, stage);
+    await say(ends.upstream, "OP=GET;IND=2;DATA=2;");
+    await hear(ends.upstream, "OP=GET;IND=1,2;");
+    await say(ends.upstream, "OP=GET;IND=1,2;DATA=11,22;");
+    await hear(a, "OP=GET;IND=1,2;DATA=11,22;");
+    await say(ends.upstream, GRANT);
+    await ends.finish();
+  },
+);
 
-Deno.test("lease: what waited behind a part-hit is not answered by a lease that is over meanwhile", async () => {
-  await using ends = await BothEnds.start({ grant: "OP=SUB;DATA=3000,10;" });
-  const a = await ends.client(), b = await ends.client();
-  await ends.hold(a, 1, 3);
-  await say(a, "OP=GET;IND=1,2;", "OP=GET;IND=3;");
-  await hear(ends.upstream, "OP=GET;IND=2;", "OP=SUB;");
-  await lapsed(b);
-  await say(ends.upstream, "OP=ERR;DATA=500;MSG=failed inside;");
-  await hear(a, "OP=ERR;DATA=500;MSG=failed inside;");
-  await hear(ends.upstream, "OP=GET;IND=3;");
-  await say(ends.upstream, "OP=GET;IND=3;DATA=33;");
-  await hear(a, "OP=GET;IND=3;DATA=33;");
-  await say(ends.upstream, GRANT);
-  await ends.finish();
-});
+simulated(
+  "lease: what waited behind a part-hit is not answered by a lease that is over meanwhile",
+  async (stage) => {
+    await using ends = await BothEnds.start({ stage, grant: "OP=SUB;DATA=3000,10;" });
+    const a = await ends.client(), b = await ends.client();
+    await ends.hold(a, 1, 3);
+    await say(a, "OP=GET;IND=1,2;", "OP=GET;IND=3;");
+    await hear(ends.upstream, "OP=GET;IND=2;", "OP=SUB;");
+    await lapsed(b, stage);
+    await say(ends.upstream, "OP=ERR;DATA=500;MSG=failed inside;");
+    await hear(a, "OP=ERR;DATA=500;MSG=failed inside;");
+    await hear(ends.upstream, "OP=GET;IND=3;");
+    await say(ends.upstream, "OP=GET;IND=3;DATA=33;");
+    await hear(a, "OP=GET;IND=3;DATA=33;");
+    await say(ends.upstream, GRANT);
+    await ends.finish();
+  },
+);

@@ -3,26 +3,21 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { RECONNECT_FIRST_MS } from "../lib/protocol/limits.ts";
 import { CoherentCache } from "../mod.ts";
 import { GRANT, hear, Log, say } from "./support/both_ends.ts";
+import type { Process } from "../lib/simulate/mod.ts";
+import { simulated } from "./support/stage.ts";
 import { FakeServer, type Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
-/** The pauses that are made while `work` is done; each is the longest that it may be. */
-async function pausesOf(work: (pauses: number[]) => Promise<void>): Promise<void> {
-  const pauses: number[] = [];
-  const { setTimeout } = globalThis, { random } = Math;
+/** The pauses that a process makes; each is the longest that it may be. */
+function pausesOf(process: Process): number[] {
+  const pauses: number[] = [], setTimer = process.setTimer.bind(process);
   const longest = Array.from({ length: 6 }, (_, i) => RECONNECT_FIRST_MS * 2 ** i);
-  Math.random = () => 1;
-  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
-    const ms = Number(args[1]);
+  process.random = () => 1;
+  process.setTimer = (callback, ms) => {
     if (longest.includes(ms)) pauses.push(ms);
-    return setTimeout(...args);
-  }) as typeof setTimeout;
-  try {
-    await work(pauses);
-  } finally {
-    Math.random = random;
-    globalThis.setTimeout = setTimeout;
-  }
+    return setTimer(callback, ms);
+  };
+  return pauses;
 }
 
 /** A cache's next connection, on which SUB is answered. */
@@ -33,12 +28,15 @@ async function granted(server: FakeServer): Promise<Wire> {
   return upstream;
 }
 
-Deno.test("reconnect: pauses grow, and little is said, until a connection has lasted", async () => {
-  await pausesOf(async (pauses) => {
-    await using server = FakeServer.listen();
+simulated(
+  "reconnect: pauses grow, and little is said, until a connection has lasted",
+  async (stage) => {
+    const runtime = stage.process("cache"), pauses = pausesOf(runtime);
+    await using server = FakeServer.listen(0, stage);
     const log = new Log();
     // No timeout is as long as one of the pauses.
-    const starting = CoherentCache.connect(server.address, { timeoutMs: 1234, log: log.log });
+    const options = { timeoutMs: 1234, log: log.log, runtime };
+    const starting = CoherentCache.connect(server.address, options);
     // It breaks as soon as it has answered SUB, always in the same way.
     for (let i = 0; i < 5; i++) {
       const upstream = await granted(server);
@@ -70,16 +68,17 @@ Deno.test("reconnect: pauses grow, and little is said, until a connection has la
     await hear(upstream, "OP=SUB;DATA=0;");
     await say(upstream, "OP=SUB;DATA=0;");
     await within(closing, "the cache to close");
-  });
-});
+  },
+);
 
-Deno.test("reconnect: of many different complaints some are logged, until a connection has lasted", async () => {
-  await using server = FakeServer.listen();
-  const log = new Log();
-  await pausesOf(async () => {
-    // No pause is longer than this test wants to wait.
-    Math.random = () => -0.99;
-    const starting = CoherentCache.connect(server.address, { timeoutMs: 1234, log: log.log });
+simulated(
+  "reconnect: of many different complaints some are logged, until a connection has lasted",
+  async (stage) => {
+    const runtime = stage.process("cache");
+    await using server = FakeServer.listen(0, stage);
+    const log = new Log();
+    const options = { timeoutMs: 1234, log: log.log, runtime };
+    const starting = CoherentCache.connect(server.address, options);
     for (let i = 0; i < 12; i++) {
       const upstream = await server.accept();
       await hear(upstream, "OP=SUB;");
@@ -88,7 +87,7 @@ Deno.test("reconnect: of many different complaints some are logged, until a conn
     }
     server.stopListening();
     await (await within(starting, "the cache")).close();
-  });
-  assertEquals(log.sentences.filter((sentence) => sentence.startsWith("lost")).length, 9);
-  assertMatch(log.sentences.at(-1)!, /"it is 8"$/);
-});
+    assertEquals(log.sentences.filter((sentence) => sentence.startsWith("lost")).length, 9);
+    assertMatch(log.sentences.at(-1)!, /"it is 8"$/);
+  },
+);

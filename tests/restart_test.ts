@@ -16,7 +16,8 @@ import { openTable } from "../lib/server/store/sqlite_store.ts";
 import { hear, Log, say } from "./support/both_ends.ts";
 import { HOUR_MS, later, Owed, PlayedServer, StoppedClocks } from "./support/coherence.ts";
 import { Folder, look } from "./support/folder.ts";
-import { Random, runHistory } from "./support/history.ts";
+import { Random } from "../lib/simulate/mod.ts";
+import { runHistory } from "./support/history.ts";
 import { checkHistory } from "../simulate/linearizability.ts";
 import { Relay } from "./support/relay.ts";
 import { startServer, startServerOn } from "./support/program.ts";
@@ -273,7 +274,8 @@ Deno.test("restart: an end waits for silent holders no longer than its limit: a 
   server.signal("SIGTERM");
   const { code } = await server.ended();
   assertEquals(code, 0);
-  assertEquals(server.logged.at(-1), "has ended, but not cleanly: a lease may be out");
+  const said = "has ended, but not cleanly: a lease may be out";
+  assertEquals(server.logged.slice(-2), ["SIGTERM: it ends", said]);
   assertEquals(await w.rest(), "");
   assertEquals(look(data), {
     entries: "0=100 1=101",

@@ -96,20 +96,6 @@ Deno.test("a log line is its time in UTC, the program and a sentence; --quiet wr
   assertEquals(quiet.stderr, "");
 });
 
-Deno.test("a server logs that its end was not clean where a lease is still out", async () => {
-  await using server = await startServer("--lease", "3600000");
-  await using holder = await Wire.connect(server.address);
-  await holder.send("OP=SUB;\nOP=GET;IND=1;\n");
-  assertEquals(await holder.line(), "OP=SUB;DATA=3600000,10;");
-  assertEquals(await holder.line(), "OP=GET;IND=1;DATA=0;");
-  // Asked to drop what it holds, it stays silent.
-  server.signal("SIGTERM");
-  assertEquals(await holder.line(), "OP=INV;");
-  assertEquals((await server.ended()).code, 0);
-  const unclean = "has ended, but not cleanly: a lease may be out";
-  assertEquals(server.logged, ["SIGTERM: it ends", unclean]);
-});
-
 Deno.test({
   name: "under nohup a node does not end at SIGHUP, and ends in order at another signal",
   ignore: Deno.build.os === "windows",

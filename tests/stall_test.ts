@@ -1,15 +1,16 @@
 /** Who has answered in time is not taken for silent, though the process that waited stood still. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { denoRuntime } from "../lib/runtime/deno_runtime.ts";
 import { Connection } from "../lib/wire/connection.ts";
 import { connect } from "../lib/wire/connect.ts";
 import { Patience } from "../lib/runtime/patience.ts";
 import { within as orGiveUp } from "../lib/runtime/within.ts";
-import { CoherentCache, TableClient, TableServer } from "../mod.ts";
+import { CacheProxy, CoherentCache, TableClient, TableServer, UnreachableError } from "../mod.ts";
 import { CacheAndServer, GRANT, hear, say } from "./support/both_ends.ts";
 import { existsSync } from "node:fs";
 import { Child, command, startProxy, startServer } from "./support/program.ts";
 import { Folder } from "./support/folder.ts";
+import { simulated } from "./support/stage.ts";
 import { FakeServer, Wire } from "./support/wire.ts";
 import { within } from "./support/within.ts";
 
@@ -51,7 +52,7 @@ Deno.test(
     await say(upstream, "OP=SUB;DATA=600000,10;");
     await using proxy = await starting;
     await using client = await Wire.connect(proxy.address);
-    for (let i = 0; i < ROUNDS; i++) {
+    for (let i = 0; i < 2; i++) {
       const put = `OP=PUT;IND=1;DATA=${i};`;
       await say(client, "OP=GET;IND=2,3;", put, "OP=CLR;");
       await hear(upstream, "OP=GET;IND=2,3;", put, "OP=CLR;");
@@ -68,13 +69,11 @@ Deno.test(
 Deno.test("stall: a server that has answered SUB meanwhile is not given up", async () => {
   await using both = await CacheAndServer.start({ timeoutMs: 2000, grant: "OP=SUB;DATA=400,10;" });
   const { upstream } = both;
-  for (let i = 0; i < 2; i++) {
-    await hear(upstream, "OP=SUB;");
-    const said = say(upstream, "OP=SUB;DATA=400,10;");
-    // Longer than the timeout and than four terms.
-    busy(2500);
-    await said;
-  }
+  await hear(upstream, "OP=SUB;");
+  const said = say(upstream, "OP=SUB;DATA=400,10;");
+  // Longer than the timeout and than four terms.
+  busy(2500);
+  await said;
   await hear(upstream, "OP=SUB;");
   await say(upstream, GRANT);
   await both.finish();
@@ -105,20 +104,47 @@ Deno.test("stall: a cache whose process was busy gives the answers that came mea
   await using server = await startServer("--lease", "600000");
   await using cache = await CoherentCache.connect(server.address, { timeoutMs: 2000 });
   await using client = await TableClient.connect(server.address, { timeoutMs: 2000 });
-  for (let i = 0; i < 2; i++) {
-    // Right after the call nothing has left this process.
-    const calls = () => [cache.get([i, 9]), cache.put([[i, 5]]), client.get([i]), client.clear()];
-    const expected = (before: number) => [[before, 0], undefined, [5], undefined];
-    const unsent = calls();
-    busy(2500);
-    assertEquals(await within(Promise.all(unsent), "the answers", MINUTES_MS), expected(0));
-    // And now it has.
-    const sent = calls();
-    await pause(0);
-    busy(2500);
-    assertEquals(await within(Promise.all(sent), "the answers", MINUTES_MS), expected(0));
-  }
+  const calls = () => [cache.get([0, 9]), cache.put([[0, 5]]), client.get([0]), client.clear()];
+  const expected = [[0, 0], undefined, [5], undefined];
+  // Right after the call nothing has left this process.
+  const unsent = calls();
+  busy(2500);
+  assertEquals(await within(Promise.all(unsent), "the answers", MINUTES_MS), expected);
+  // And now it has.
+  const sent = calls();
+  await pause(0);
+  busy(2500);
+  assertEquals(await within(Promise.all(sent), "the answers", MINUTES_MS), expected);
 });
+
+simulated(
+  "stall: nodes that are stopped, in any order on waking, pass on the answers that came meanwhile",
+  async (stage) => {
+    await using server = await TableServer.listen({
+      port: 0,
+      leaseMs: 600_000,
+      ...stage.on("server"),
+    });
+    const { address } = server;
+    const options = { server: address, timeoutMs: 2000 };
+    await using proxy = await CacheProxy.listen({ port: 0, ...stage.on("proxy"), ...options });
+    const runtime = stage.process("client");
+    await using cache = await CoherentCache.connect(address, { timeoutMs: 2000, runtime });
+    await using client = await TableClient.connect(proxy.address, { timeoutMs: 5000, runtime });
+    for (const stopped of ["client", "proxy"]) {
+      const calls = stopped === "client"
+        ? [cache.get([1, 9]), cache.put([[1, 5]]), cache.get([1])]
+        : [client.get([1, 9]), client.put([[1, 5]]), client.get([1])];
+      // Until the server has them, and has not answered.
+      await stage.pass(stopped === "client" ? 0.05 : 0.2);
+      stage.process(stopped).stop();
+      await stage.pass(2500);
+      stage.process(stopped).continue();
+      assertEquals(await Promise.all(calls), [[stopped === "client" ? 0 : 5, 0], undefined, [5]]);
+    }
+  },
+  50,
+);
 
 Deno.test("stall: a server that is silent is found out all the same", async () => {
   await using server = FakeServer.listen();
@@ -128,24 +154,37 @@ Deno.test("stall: a server that is silent is found out all the same", async () =
   const call = client.get([1]);
   busy(1000);
   await assertRejects(() => within(call, "the deadline", MINUTES_MS), Error, "no answer from");
-  // Nor does it help to say something again and again that is no answer.
-  let told = false;
-  const other = client.get([2]).catch(() => told = true);
-  await hear(wire, "OP=GET;IND=1;", "OP=GET;IND=2;");
-  const talk = (async () => {
-    while (!told) await say(wire, ...Array(100).fill("OP=INV;IND=1;"));
-  })();
-  await within(other, "the deadline", MINUTES_MS);
-  await talk;
   wire.close();
   await client.close();
 });
+
+simulated(
+  "stall: nor does it help a server to say something again and again that is no answer",
+  async (stage) => {
+    const runtime = stage.process("client");
+    // There is always more to read, however long it takes to read what there was.
+    runtime.afterReading = (callback) => runtime.setTimer(callback, 5);
+    await using server = FakeServer.listen(0, stage);
+    await using client = await TableClient.connect(server.address, { timeoutMs: 100, runtime });
+    const wire = await server.accept();
+    let told: unknown;
+    const call = client.get([1]).catch((error) => told = error);
+    await hear(wire, "OP=GET;IND=1;");
+    for (let i = 0; i < 10_000 && told === undefined; i++) {
+      await say(wire, "OP=INV;IND=1;");
+      await stage.pass(1);
+    }
+    assertInstanceOf(told, UnreachableError);
+    await call;
+    wire.close();
+  },
+);
 
 Deno.test("stall: with --idle-timeout one that has spoken meanwhile is not idle", async () => {
   const idleTimeoutMs = 300;
   await using server = await TableServer.listen({ port: 0, idleTimeoutMs });
   await using wire = await Wire.connect(server.address);
-  for (let i = 0; i < ROUNDS; i++) {
+  for (let i = 0; i < 3; i++) {
     const said = say(wire, "OP=GET;IND=1;");
     busy(2 * idleTimeoutMs);
     await said;

@@ -37,11 +37,13 @@ export interface TableClientOptions {
    */
   events?: EventSink | undefined;
   /**
-   * What the client needs of the world.
+   * What the client needs of the world: its clocks, timers, chance and connections. In a test it may be
+   * a `Process` of `@halfway/halfway/simulate`; what cannot be then fails with an `Error` that is no
+   * `Deno.errors`, and has the same `name`.
    *
-   * @default {Deno's clocks, timers and connections}
+   * @default {Deno's}
    */
-  runtime?: Runtime;
+  runtime?: Runtime | undefined;
 }
 
 /** Thrown where a node cannot be reached, its connection is lost, or it does not answer in time. */
@@ -110,7 +112,7 @@ export class TableClient extends TableCalls implements AsyncDisposable {
     address: string = formatAddress({ host: HOST, port: PROXY_PORT }),
     options: TableClientOptions = {},
   ): Promise<TableClient> {
-    checkTypes(options, { timeoutMs: "number", events: "function" });
+    checkTypes(options, { timeoutMs: "number", events: "function", runtime: "object" });
     const { timeoutMs = CLIENT_TIMEOUT_MS, runtime = denoRuntime } = options;
     checkOption("timeoutMs", timeoutMs, 1, MAX_TIMEOUT_MS);
     try {

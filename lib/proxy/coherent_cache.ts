@@ -82,11 +82,13 @@ export interface CoherentCacheOptions {
    */
   events?: EventSink | undefined;
   /**
-   * What the cache needs of the world.
+   * What the cache needs of the world: its clocks, timers, chance and connections. In a test it may be
+   * a `Process` of `@halfway/halfway/simulate`; what cannot be then fails with an `Error` that is no
+   * `Deno.errors`, and has the same `name`.
    *
-   * @default {Deno's clocks, timers and connections}
+   * @default {Deno's}
    */
-  runtime?: Runtime;
+  runtime?: Runtime | undefined;
   /** Told, in a sentence, of what goes wrong and is nobody's answer: the server lost, say. */
   log?: (sentence: string) => void;
 }
@@ -121,6 +123,7 @@ export class CoherentCache extends TableCalls implements AsyncDisposable {
       timeoutMs: "number",
       solo: "boolean",
       events: "function",
+      runtime: "object",
       log: "function",
     });
     const { timeoutMs = SERVER_TIMEOUT_MS, eviction = "fifo", onWrite = "allocate" } = options;

@@ -15,7 +15,13 @@ export interface Address {
   readonly port: number;
 }
 
-/** The world, as one process sees it. */
+/**
+ * The world, as one process sees it. One runtime stands for one process: give all nodes of a process
+ * the same.
+ *
+ * A lease rests on the two clocks. Over the term of one, the monotonic clocks of two processes run alike
+ * to within 2 %; that of a machine that sleeps may stand still, where its wall clock then shows the time.
+ */
 export interface Runtime {
   /** The monotonic clock, in milliseconds: it is never set, and may stand still in sleep. */
   now(): number;

@@ -4,34 +4,44 @@
  * @module
  */
 
+import { checkOption } from "../util/options.ts";
+import { MAX_TABLE_SIZE, TABLE_SIZE } from "../protocol/limits.ts";
 import { CommitError, type OpenedStore } from "../server/store/store.ts";
 import { type Changes, Table } from "../server/table.ts";
+import { TableServer, type TableServerOptions } from "../server/table_server.ts";
 import type { Process } from "./machine.ts";
 
 /** A write that took effect; the place in the list is the order. */
 export interface Effect {
-  /** When, by the world's time. */
+  /** When, by the world's time, in milliseconds. */
   readonly at: number;
   /** The data written, by index; `undefined`: every entry was set to 0. */
   readonly entries: ReadonlyMap<number, number> | undefined;
 }
 
-/** What a disk does with the next commits. */
+/**
+ * What a disk does with the next commits:
+ *
+ * - `well`: it makes them;
+ * - `full`: it refuses them, and the writes are answered 500;
+ * - `failing`: it fails in the middle of the next; whether that was made is not known, and the server
+ *   ends by itself;
+ * - `deadly`: the process is killed in the middle of the next;
+ * - `silent`: it never says whether it made one, and makes it, or not, when the process is killed.
+ */
 export type DiskState =
-  /** It makes them. */
   | "well"
-  /** It refuses them. */
   | "full"
-  /** It fails in the middle of one: whether it was made is not known. */
   | "failing"
-  /** The process is killed in the middle of one. */
   | "deadly"
-  /** It never says whether it made one, and makes it, or not, when the process is killed. */
   | "silent";
 
-/** A disk. */
+/**
+ * A disk with the table of one server at a time: what was committed is there for the next one, though
+ * the process of the one before was killed.
+ */
 export class Disk {
-  /** What it does next. */
+  /** What it does next; after a commit that failed or was deadly it is well again. */
   state: DiskState = "well";
   /** How long a commit takes at most, in milliseconds; where that is 0, it is one step. */
   lateMs = 0;
@@ -42,12 +52,37 @@ export class Disk {
   #termMs = 0;
   #clean = true;
 
-  /** Makes one with a table of `size` zeros. */
-  constructor(size: number) {
+  /**
+   * Makes one with a table of zeros.
+   *
+   * @param size How many entries it has, 1 to 1,000,000.
+   * @throws {RangeError} If that is outside its range.
+   */
+  constructor(size: number = TABLE_SIZE) {
+    checkOption("size", size, 1, MAX_TABLE_SIZE);
     this.#size = size;
   }
 
-  /** Opens the table for a process. */
+  /**
+   * Starts a server that keeps its table here. It listens on the name of its machine.
+   *
+   * @throws {TypeError} If an option is not of its type.
+   * @throws {RangeError} If one is outside its range.
+   * @throws {Error} Named `AddrInUse`, if another listens there.
+   */
+  serve(
+    process: Process,
+    options: Omit<TableServerOptions, "data" | "size" | "init" | "runtime"> = {},
+  ): TableServer {
+    const all = { host: process.host, ...options, runtime: process };
+    return TableServer.over(() => this.open(process), all);
+  }
+
+  /**
+   * Opens the table for a process.
+   *
+   * @ignore
+   */
   open(process: Process): OpenedStore {
     const data = new Float64Array(this.#size);
     for (const [index, integer] of this.#entries) data[index] = integer;

@@ -31,13 +31,13 @@ export const closed = (): SimulatedError => new SimulatedError("BadResource", "B
 
 /** How a network behaves. */
 export interface NetworkOptions {
-  /** The least and the greatest delay of what is sent, in milliseconds. */
+  /** The least and the greatest delay of what is sent, one way, in milliseconds; 0 at least. */
   readonly latencyMs: readonly [least: number, most: number];
-  /** How many bytes a connection takes, in one direction, before they are read. */
+  /** How many bytes a connection takes, in one direction, before they are read; 1 at least. */
   readonly windowBytes: number;
-  /** How many bytes a millisecond carries, in one direction of a connection. */
+  /** How many bytes a millisecond carries, in one direction of a connection; more than 0. */
   readonly bytesPerMs: number;
-  /** How likely a read or a write is of just a piece of what it could be of. */
+  /** How likely, from 0 to 1, a read or a write is of just a piece of what it could be of. */
   readonly pieces: number;
 }
 

@@ -12,7 +12,8 @@ import type {
   Socket,
   Timer,
 } from "../runtime/runtime.ts";
-import { type Owner, SimulatedError } from "./end.ts";
+import { type ClockOptions, RIGHT } from "./clock.ts";
+import { SimulatedError } from "./end.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Happening, World } from "./world.ts";
@@ -25,40 +26,40 @@ const EARLY_MS = 1;
 /** How long a process needs to read all that stands at its sockets, in milliseconds. */
 const READING_MS = 0.001;
 
-/** How the clocks of a machine run. */
-export interface ClockOptions {
-  /** How many milliseconds of its monotonic clock pass in one of the world's. */
-  readonly rate: number;
-  /** The same of its wall clock. */
-  readonly wallRate: number;
-  /** How far the wall clock is ahead at first, in milliseconds. */
-  readonly wallAhead: number;
-}
-
-/** Clocks that go right. */
-const RIGHT: ClockOptions = { rate: 1, wallRate: 1, wallAhead: 0 };
-
-/** A machine: it has clocks, sleeps, and runs processes. */
+/**
+ * A machine: it has a name, a monotonic and a wall clock, sleeps, and runs processes.
+ *
+ * Its name is the host of its addresses; for its own processes `127.0.0.1` and `localhost` are, too.
+ */
 export class Machine {
-  /** Its name, which is the host of its addresses. */
+  /** Its name. */
   readonly name: string;
   /** The world it is in. */
   readonly world: World;
   /** The network it is on. */
   readonly network: Network;
-  readonly #clock: ClockOptions;
+  readonly #clock: Required<ClockOptions>;
   readonly #processes = new Set<Process>();
   /** How long it has slept, and since when it does. */
   #sleptMs = 0;
   #asleepSince: number | undefined;
   #setMs = 0;
 
-  /** Makes one that is awake; its clocks go right unless told otherwise. */
-  constructor(name: string, network: Network, clock: ClockOptions = RIGHT) {
+  /**
+   * Makes one that is awake, on a network.
+   *
+   * @throws {TypeError} If the name is none of a host, or another machine of the network has it.
+   * @throws {RangeError} If a clock does not go forward.
+   */
+  constructor(name: string, network: Network, clock: ClockOptions = {}) {
+    this.#clock = { ...RIGHT, ...clock };
+    if (!(this.#clock.rate > 0 && this.#clock.wallRate > 0)) {
+      throw new RangeError("Cannot take a clock that does not go forward");
+    }
+    network.join(name);
     this.name = name;
     this.world = network.world;
     this.network = network;
-    this.#clock = clock;
   }
 
   /** Whether it sleeps: nothing runs on it, and its monotonic clock stands still. */
@@ -66,35 +67,43 @@ export class Machine {
     return this.#asleepSince !== undefined;
   }
 
-  /** How many of its own milliseconds pass in one of the world's. */
+  /** How many milliseconds of its monotonic clock pass in one of the world's. */
   get rate(): number {
     return this.#clock.rate;
   }
 
-  /** Its monotonic clock. */
+  /** What its monotonic clock shows, in milliseconds: it is never set, and stands still in sleep. */
   get monotonic(): number {
     const asleepMs = this.#asleepSince === undefined ? 0 : this.world.now - this.#asleepSince;
     // Not 0 at the start: no clock of a real machine is.
     return 1000 + (this.world.now - this.#sleptMs - asleepMs) * this.#clock.rate;
   }
 
-  /** Its wall clock. */
+  /** What its wall clock shows, in whole milliseconds since 1970: it goes on in sleep. */
   get wall(): number {
     const { wallAhead, wallRate } = this.#clock;
     return Math.floor(WALL_START + wallAhead + this.#setMs + this.world.now * wallRate);
   }
 
-  /** Sets the wall clock forward, or back where `ms` is negative. */
+  /**
+   * Sets the wall clock forward by `ms` milliseconds, or back where `ms` is negative.
+   *
+   * A cache is right about its lease as long as one of its two clocks is: do not both have the machine
+   * sleep and set this back within one term, unless it is the old value that you want to see.
+   */
   setWall(ms: number): void {
     this.#setMs += ms;
   }
 
-  /** Falls asleep. */
+  /**
+   * Falls asleep, as a laptop does: no process of it runs, and its monotonic clock stands still. What
+   * comes over the network is kept until it wakes.
+   */
   sleep(): void {
     this.#asleepSince ??= this.world.now;
   }
 
-  /** Wakes up. */
+  /** Wakes up: each process finds what has come meanwhile, in any order. */
   wake(): void {
     if (this.#asleepSince === undefined) return;
     this.#sleptMs += this.world.now - this.#asleepSince;
@@ -102,7 +111,7 @@ export class Machine {
     for (const process of this.#processes) process.catchUp();
   }
 
-  /** Starts a process. */
+  /** Starts a process, also while it sleeps: that runs when it wakes. */
   start(): Process {
     const process = new Process(this, () => this.#processes.delete(process));
     this.#processes.add(process);
@@ -121,8 +130,14 @@ class SimulatedTimer {
   happening: Happening | undefined;
 }
 
-/** A process on a machine. All that it is told by the world it is told while it runs. */
-export class Process implements Runtime, Owner {
+/**
+ * A process on a machine: the `runtime` of the nodes that run in it, which have its clocks, timers,
+ * chance and connections, end with it, and wait while it is stopped or its machine sleeps.
+ *
+ * It holds up what the world tells a node, and not what your code calls: a call of a cache is made
+ * whether its process runs or not. What is part of the process goes through {@linkcode deliver}.
+ */
+export class Process implements Runtime {
   /** The machine it is on. */
   readonly machine: Machine;
   readonly #random: Random;
@@ -135,7 +150,11 @@ export class Process implements Runtime, Owner {
   /** Its sockets, so that they end with it. */
   readonly #closers = new Set<() => void>();
 
-  /** Starts it. */
+  /**
+   * Started by {@linkcode Machine.start}.
+   *
+   * @ignore
+   */
   constructor(machine: Machine, ended: () => void) {
     this.machine = machine;
     this.#random = machine.world.random.fork();
@@ -147,7 +166,7 @@ export class Process implements Runtime, Owner {
     return this.machine.name;
   }
 
-  /** Resolves when it is killed. */
+  /** Resolves when it is killed; waits for ever where it never is. */
   get killed(): Promise<void> {
     return this.#killed.promise;
   }
@@ -157,7 +176,7 @@ export class Process implements Runtime, Owner {
     return this.#dead;
   }
 
-  /** Whether what it is told waits. */
+  /** Whether it is stopped, or its machine sleeps: what it is told waits. */
   get suspended(): boolean {
     return this.#stopped || this.machine.asleep;
   }
@@ -167,13 +186,16 @@ export class Process implements Runtime, Owner {
     this.#stopped = true;
   }
 
-  /** Lets it go on. */
+  /** Lets it go on: it finds what has come meanwhile, in any order. */
   continue(): void {
     this.#stopped = false;
     this.catchUp();
   }
 
-  /** Kills it: it does nothing more, and its machine ends its connections. */
+  /**
+   * Kills it, as SIGKILL does: its machine ends its connections, and whatever its nodes wait for never
+   * comes. A server without a {@linkcode Disk} loses its table.
+   */
   kill(): void {
     if (this.#dead) return;
     this.#dead = true;
@@ -183,16 +205,22 @@ export class Process implements Runtime, Owner {
     this.#ended();
   }
 
-  /** Calls `run` in this process, now or when it runs again; never once it is dead. */
-  deliver(run: () => void, due?: number): void {
+  /** Calls `run` in this process: now, or when it runs again; never once it is dead. */
+  deliver(run: () => void): void {
+    this.#deliver({ run, due: undefined });
+  }
+
+  #deliver(delivery: Delivery): void {
     if (this.#dead) return;
-    if (this.suspended) this.#deliveries.push({ run, due });
-    else run();
+    if (this.suspended) this.#deliveries.push(delivery);
+    else delivery.run();
   }
 
   /**
    * Has what came meanwhile taken, one thing after the other: whoever waits on several sockets and
    * timers finds them in any order, but earlier timers before later ones.
+   *
+   * @ignore
    */
   catchUp(): void {
     if (this.suspended) return;
@@ -200,16 +228,17 @@ export class Process implements Runtime, Owner {
     this.#deliveries = [];
     const timers = deliveries.filter(({ due }) => due !== undefined)
       .sort((a, b) => a.due! - b.due!);
-    for (
-      const { run, due } of deliveries.map((each) =>
-        each.due === undefined ? each : timers.shift()!
-      )
-    ) {
-      this.machine.world.after(0, () => this.deliver(run, due));
+    for (const each of deliveries) {
+      const delivery = each.due === undefined ? each : timers.shift()!;
+      this.machine.world.after(0, () => this.#deliver(delivery));
     }
   }
 
-  /** Has `close` called when this is killed; the function that is returned takes that back. */
+  /**
+   * Has `close` called when this is killed; the function that is returned takes that back.
+   *
+   * @ignore
+   */
   whenKilled(close: () => void): () => void {
     this.#closers.add(close);
     return () => this.#closers.delete(close);
@@ -264,14 +293,15 @@ export class Process implements Runtime, Owner {
 
   #arm(timer: SimulatedTimer, callback: () => void, due: number): void {
     const happening = this.machine.world.after((due - this.now()) / this.machine.rate, () => {
-      this.deliver(() => {
+      const run = () => {
         // Taken back meanwhile.
         if (timer.happening !== happening) return;
         // The machine has slept, and its clock stood still.
         if (this.now() < due - EARLY_MS) return this.#arm(timer, callback, due);
         timer.happening = undefined;
         callback();
-      }, due);
+      };
+      this.#deliver({ run, due });
     });
     timer.happening = happening;
   }

@@ -11,22 +11,20 @@
  * @module
  */
 
+import { isHost } from "../wire/address.ts";
 import type { Address, Listening, Socket } from "../runtime/runtime.ts";
-import {
-  type Carrier,
-  closed,
-  End,
-  type NetworkOptions,
-  type Owner,
-  refused,
-  SimulatedError,
-} from "./end.ts";
+import { closed, End, type NetworkOptions, type Owner, refused, SimulatedError } from "./end.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
 export type { NetworkOptions };
 
-/** A fast network on which nothing comes in pieces. */
+/** What every machine calls itself. */
+const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
+/** What stands for every address of a machine. */
+const ANY = ["0.0.0.0", "::"];
+
+/** A fast network, 0.05 to 0.1 ms one way, on which nothing comes in pieces. */
 export const CALM_NETWORK: NetworkOptions = {
   latencyMs: [0.05, 0.1],
   windowBytes: 256 * 1024,
@@ -34,13 +32,17 @@ export const CALM_NETWORK: NetworkOptions = {
   pieces: 0,
 };
 
-/** Connects the machines of a world. */
-export class Network implements Carrier {
+/**
+ * Connects the machines of a world: a process listens on its machine's name, and is reached by that
+ * from every machine, or on `127.0.0.1`, and is reached from its own. A port on which nobody listens
+ * refuses.
+ */
+export class Network {
   /** The world it is in. */
   readonly world: World;
-  /** How it behaves; may be changed at any time. */
-  options: NetworkOptions;
-  /** Told of all bytes that are sent, as they are sent. */
+  #options!: NetworkOptions;
+  readonly #hosts = new Set<string>();
+  /** Told of all bytes that are sent, as they are sent; it must return at once. */
   heard: ((from: Address, to: Address, bytes: Uint8Array) => void) | undefined;
   readonly #listeners = new Map<string, SimulatedListening>();
   /** The ways on which nothing passes: `from>to`. */
@@ -50,27 +52,74 @@ export class Network implements Carrier {
   readonly #ends = new Set<End>();
   #ports = 40_000;
 
-  /** Makes one without a cut. */
+  /**
+   * Makes one without a cut.
+   *
+   * @throws {RangeError} If an option is outside its range.
+   */
   constructor(world: World, options: NetworkOptions = CALM_NETWORK) {
     this.world = world;
     this.options = options;
   }
 
-  /** Chance, of the world. */
+  /**
+   * How it behaves; may be changed at any time, for what is sent from then on.
+   *
+   * @throws {RangeError} When set, if one is outside its range.
+   */
+  get options(): NetworkOptions {
+    return this.#options;
+  }
+  set options(options: NetworkOptions) {
+    const { latencyMs: [least, most], windowBytes, bytesPerMs, pieces } = options;
+    if (!(least >= 0 && most >= least)) {
+      throw new RangeError(`Cannot take latencyMs ${least}, ${most}`);
+    }
+    if (!(windowBytes >= 1)) throw new RangeError(`Cannot take windowBytes ${windowBytes}`);
+    if (!(bytesPerMs > 0)) throw new RangeError(`Cannot take bytesPerMs ${bytesPerMs}`);
+    if (!(pieces >= 0 && pieces <= 1)) throw new RangeError(`Cannot take pieces ${pieces}`);
+    this.#options = options;
+  }
+
+  /**
+   * Takes in a machine.
+   *
+   * @ignore
+   */
+  join(name: string): void {
+    const own = [...LOOPBACK, ...ANY].includes(name);
+    if (own || !isHost(name)) throw new TypeError(`Cannot take "${name}" for a machine's name`);
+    if (this.#hosts.has(name)) throw new TypeError(`There is a machine "${name}" already`);
+    this.#hosts.add(name);
+  }
+
+  /**
+   * Chance, of the world.
+   *
+   * @ignore
+   */
   get random(): Random {
     return this.world.random;
   }
 
   /**
-   * Cuts the way from one host to another: what is sent there from now on, or is under way, is held.
-   * Neither side learns of it.
+   * Cuts the way from one machine to another, and not the way back: what is sent there from now on, or
+   * is under way, is held. Neither side learns of it.
+   *
+   * @throws {TypeError} If there is no machine of such a name.
    */
   cut(from: string, to: string): void {
+    this.#known(from, to);
     this.#cuts.add(`${from}>${to}`);
   }
 
-  /** Makes the way whole again; what was held goes on. */
+  /**
+   * Makes the way from one machine to another whole again; what was held goes on, at once.
+   *
+   * @throws {TypeError} If there is no machine of such a name.
+   */
   heal(from: string, to: string): void {
+    this.#known(from, to);
     const way = `${from}>${to}`;
     this.#cuts.delete(way);
     const free = this.#held.filter((each) => each.way === way);
@@ -78,7 +127,7 @@ export class Network implements Carrier {
     for (const { pass } of free) pass();
   }
 
-  /** Makes all ways whole. */
+  /** Makes all ways whole, as {@linkcode heal} does one. */
   healAll(): void {
     for (const way of [...this.#cuts]) {
       const [from, to] = way.split(">") as [string, string];
@@ -87,16 +136,29 @@ export class Network implements Carrier {
   }
 
   /**
-   * The connections between two hosts break, as those do whose packets were lost for too long: the
-   * ends at `host` learn of it now. The others are told, where the way is whole.
+   * The connections between two machines break, as those do whose packets were lost for too long: the
+   * ends at `host` learn of it now, the others where the way to them is whole, or when it is again.
+   *
+   * @throws {TypeError} If there is no machine of such a name.
    */
   breakAt(host: string, other: string): void {
+    this.#known(host, other);
     for (const end of [...this.#ends]) {
       if (end.local.host === host && end.remote.host === other) end.break();
     }
   }
 
-  /** {@linkcode Carrier.carry}. */
+  #known(...names: string[]): void {
+    for (const name of names) {
+      if (!this.#hosts.has(name)) throw new TypeError(`There is no machine "${name}"`);
+    }
+  }
+
+  /**
+   * {@linkcode Carrier.carry}.
+   *
+   * @ignore
+   */
   carry(from: string, to: string, bytes: number, notBefore: number, arrive: () => void): number {
     const { latencyMs: [least, most], bytesPerMs } = this.options;
     const at = Math.max(
@@ -113,10 +175,17 @@ export class Network implements Carrier {
     return at;
   }
 
-  /** Listens. */
+  /**
+   * {@linkcode Runtime.listen}, in a process.
+   *
+   * @ignore
+   */
   listen(process: Owner, { host, port }: Address): Listening {
+    if (![process.host, ...LOOPBACK, ...ANY].includes(host)) {
+      throw new SimulatedError("AddrNotAvailable", "Cannot assign requested address (os error 99)");
+    }
     const address = { host, port: port === 0 ? this.#ports++ : port };
-    const name = `${host}:${address.port}`;
+    const name = `${process.host}:${address.port}`;
     if (this.#listeners.has(name)) {
       throw new SimulatedError("AddrInUse", "Address already in use (os error 98)");
     }
@@ -125,8 +194,20 @@ export class Network implements Carrier {
     return listening;
   }
 
-  /** Connects. */
-  connect(process: Owner, remote: Address, signal: AbortSignal): Promise<Socket> {
+  /** Who listens there, if it can be reached from `process`. */
+  #listenerAt({ host, port }: Address, process: Owner): SimulatedListening | undefined {
+    const listening = this.#listeners.get(`${host}:${port}`);
+    const open = listening !== undefined && !LOOPBACK.includes(listening.address.host);
+    return open || process.host === host ? listening : undefined;
+  }
+
+  /**
+   * {@linkcode Runtime.connect}, in a process.
+   *
+   * @ignore
+   */
+  connect(process: Owner, { host, port }: Address, signal: AbortSignal): Promise<Socket> {
+    const remote = { host: LOOPBACK.includes(host) ? process.host : host, port };
     const local = { host: process.host, port: this.#ports++ };
     return new Promise((resolve, reject) => {
       let over = false;
@@ -145,7 +226,7 @@ export class Network implements Carrier {
         reject(signal.reason);
       });
       this.carry(local.host, remote.host, 0, 0, () => {
-        const listening = this.#listeners.get(`${remote.host}:${remote.port}`);
+        const listening = this.#listenerAt(remote, process);
         // Whoever asked for it has given up, or was killed.
         if (over || process.dead) return;
         if (listening === undefined) return answer(() => reject(refused()));
@@ -162,7 +243,11 @@ export class Network implements Carrier {
     });
   }
 
-  /** {@linkcode Carrier.forget}. */
+  /**
+   * {@linkcode Carrier.forget}.
+   *
+   * @ignore
+   */
   forget(end: object): void {
     this.#ends.delete(end as End);
   }

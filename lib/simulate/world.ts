@@ -6,21 +6,27 @@
 
 import { Random } from "./random.ts";
 
+/** How much time {@linkcode World.until} lets pass unless told otherwise, in milliseconds: an hour. */
+const LIMIT_MS = 3_600_000;
+
 /** Something that is to happen. */
 export interface Happening {
   /** When, in milliseconds of the world's time. */
   readonly at: number;
-  /** Orders those of one moment. */
+  /** Its place among those of one moment: the first that was asked for happens first. */
   readonly number: number;
-  /** What; `undefined` where it was taken back. */
+  /** What; `undefined`, which takes it back, has nothing happen. */
   run: (() => void) | undefined;
 }
 
 /**
  * A world: its time, its chance, and what is to happen in it.
  *
- * Time passes only from one happening to the next. Between two of them all that the code has begun
- * runs to its end: a node sees no difference to a machine that is fast enough.
+ * Time passes only in {@linkcode World.until}, from one happening to the next. Between two of them all
+ * that the code has begun runs to its end: a node sees no difference to a machine that is fast enough.
+ *
+ * The same seed gives the same run where all of it takes its time and chance from here: a program that
+ * asks `Date.now()`, `setTimeout` or `Math.random()` gets those of the real world.
  */
 export class World {
   /** Where all chance comes from. */
@@ -31,22 +37,22 @@ export class World {
   readonly #heap: Happening[] = [];
   #happened = 0;
 
-  /** Makes a world of a seed. */
+  /** Makes a world of a seed, of which the lowest 32 bits count; its time is 0. */
   constructor(seed: number) {
     this.random = new Random(seed);
   }
 
-  /** The time that has passed, in milliseconds. */
+  /** The time that has passed since the world was made, in milliseconds and parts of them. */
   get now(): number {
     return this.#now;
   }
 
-  /** How much has happened. */
+  /** How many happenings there were. */
   get happened(): number {
     return this.#happened;
   }
 
-  /** Has something happen in `ms` milliseconds. */
+  /** Has something happen in `ms` milliseconds; at once, but not before what is due, for 0 and less. */
   after(ms: number, run: () => void): Happening {
     return this.at(this.#now + Math.max(0, ms), run);
   }
@@ -61,17 +67,24 @@ export class World {
     return happening;
   }
 
-  /** A promise that resolves in `ms` milliseconds. */
+  /** A promise that resolves in `ms` milliseconds of the world's time. */
   pass(ms: number): Promise<void> {
     return new Promise((resolve) => this.after(ms, resolve));
   }
 
   /**
-   * Lets time pass until `done` resolves, or rejects as it does.
+   * Lets time pass until what is played is done.
    *
-   * @throws {Error} If nothing more is to happen, or the time is past `limitMs`, before that.
+   * @param play What is waited for: a promise, or a function that begins it.
+   * @param limitMs How much time may pass meanwhile, in milliseconds.
+   * @returns What it resolves to.
+   * @throws What it rejects with.
+   * @throws {Error} If nothing more is to happen, or so much time has passed, and it is not done: it
+   * waits for what does not come, or for something that is not of this world.
    */
-  async until<T>(done: Promise<T>, limitMs: number = Infinity): Promise<T> {
+  async until<T>(play: Promise<T> | (() => Promise<T>), limitMs: number = LIMIT_MS): Promise<T> {
+    const done = typeof play === "function" ? play() : play;
+    const limit = this.#now + limitMs;
     let over = false;
     const end = () => {
       over = true;
@@ -79,9 +92,10 @@ export class World {
     done.then(end, end);
     await settled();
     while (!over) {
-      const next = this.#pop();
+      const next = this.#heap[0];
       if (next === undefined) throw new Error("Nothing more is to happen, and not all is done");
-      if (next.at > limitMs) throw new Error(`Not all is done at ${limitMs} ms`);
+      if (next.at > limit) throw new Error(`Not all is done after ${limitMs} ms`);
+      this.#pop();
       this.#now = next.at;
       if (next.run === undefined) continue;
       this.#happened++;
@@ -103,11 +117,11 @@ export class World {
     heap[at] = happening;
   }
 
-  #pop(): Happening | undefined {
+  /** Takes the next away. */
+  #pop(): void {
     const heap = this.#heap;
-    const first = heap[0];
     const last = heap.pop();
-    if (last === undefined || heap.length === 0) return first;
+    if (last === undefined || heap.length === 0) return;
     let at = 0;
     while (true) {
       let below = 2 * at + 1;
@@ -118,7 +132,6 @@ export class World {
       at = below;
     }
     heap[at] = last;
-    return first;
   }
 }
 

@@ -8,7 +8,7 @@ import { quote } from "../protocol/error.ts";
 
 /** What the options of `T` are, as `typeof` has it. */
 export type OptionTypes<T> = {
-  readonly [Name in keyof T]?: "number" | "string" | "boolean" | "function";
+  readonly [Name in keyof T]?: "number" | "string" | "boolean" | "function" | "object";
 };
 
 const optionErrors = new WeakSet<Error>();
@@ -37,7 +37,7 @@ export function checkTypes<T extends object>(options: T, types: OptionTypes<T>):
   }
   for (const name of Object.keys(types) as (keyof T & string)[]) {
     const value = options[name];
-    if (value === undefined || typeof value === types[name]) continue;
+    if (value === undefined || (typeof value === types[name] && value !== null)) continue;
     throw optionError(
       new TypeError(`Cannot take ${name} that is no ${types[name]}: ${current(value)}`),
     );

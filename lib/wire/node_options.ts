@@ -46,11 +46,13 @@ export interface NodeOptions {
    */
   events?: EventSink | undefined;
   /**
-   * What the node needs of the world.
+   * What the node needs of the world: its clocks, timers, chance and connections. In a test it may be
+   * a `Process` of `@halfway/halfway/simulate`; what cannot be then fails with an `Error` that is no
+   * `Deno.errors`, and has the same `name`.
    *
-   * @default {Deno's clocks, timers and connections}
+   * @default {Deno's}
    */
-  runtime?: Runtime;
+  runtime?: Runtime | undefined;
   /** Told, in a sentence, of what goes wrong and is nobody's answer. */
   log?: (sentence: string) => void;
 }
@@ -72,6 +74,7 @@ export function listenerOptions(
     maxConnections: "number",
     idleTimeoutMs: "number",
     events: "function",
+    runtime: "object",
     log: "function",
   });
   const { host = HOST, port = defaultPort, maxConnections = MAX_CONNECTIONS } = options;

@@ -7,7 +7,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { CacheProxy, type CacheProxyOptions, CoherentCache } from "../../mod.ts";
 import { format } from "../../lib/protocol/format.ts";
-import { FakeServer, Wire } from "./wire.ts";
+import type { Stage } from "./stage.ts";
+import { FakeServer, type Net, Wire } from "./wire.ts";
 import { HOUR_MS, within } from "./within.ts";
 
 /** A grant whose term no test outlives, nor a third of it, of a table of ten. */
@@ -71,6 +72,8 @@ export class Log {
 export interface BothEndsOptions extends Omit<CacheProxyOptions, "server" | "log"> {
   /** The answer to the first SUB. */
   grant?: string;
+  /** The simulated world that all this is in. */
+  stage?: Stage;
 }
 
 /** A proxy between clients and a server that the test plays. */
@@ -84,8 +87,16 @@ export class BothEnds implements AsyncDisposable {
   /** The server's end of the proxy's connection; the last one that {@linkcode greet} took. */
   upstream: Wire;
   readonly #clients = new Set<Wire>();
+  readonly #net: Net | undefined;
 
-  private constructor(server: FakeServer, proxy: CacheProxy, log: Log, upstream: Wire) {
+  private constructor(
+    server: FakeServer,
+    proxy: CacheProxy,
+    log: Log,
+    upstream: Wire,
+    net: Net | undefined,
+  ) {
+    this.#net = net;
     this.server = server;
     this.proxy = proxy;
     this.log = log;
@@ -93,12 +104,15 @@ export class BothEnds implements AsyncDisposable {
   }
 
   /** Starts a proxy, takes its connection and answers its first message, which has to be SUB. */
-  static async start({ grant = GRANT, ...options }: BothEndsOptions = {}): Promise<BothEnds> {
-    const server = FakeServer.listen();
+  static async start(
+    { grant = GRANT, stage, ...options }: BothEndsOptions = {},
+  ): Promise<BothEnds> {
+    const server = FakeServer.listen(0, stage);
     const log = new Log();
     const starting = CacheProxy.listen({
       port: 0,
       timeoutMs: HOUR_MS,
+      ...stage?.on("proxy"),
       ...options,
       server: server.address,
       log: log.log,
@@ -107,12 +121,12 @@ export class BothEnds implements AsyncDisposable {
     await hear(upstream, "OP=SUB;");
     await say(upstream, grant);
     const proxy = await within(starting, "the proxy to listen");
-    return new BothEnds(server, proxy, log, upstream);
+    return new BothEnds(server, proxy, log, upstream, stage);
   }
 
   /** A new client. */
   async client(): Promise<Wire> {
-    const wire = await Wire.connect(this.proxy.address);
+    const wire = await Wire.connect(this.proxy.address, this.#net);
     this.#clients.add(wire);
     return wire;
   }
@@ -195,9 +209,15 @@ export class CacheAndServer implements AsyncDisposable {
   }
 
   /** Starts a cache, takes its connection and answers its SUB. */
-  static async start({ grant = GRANT, ...options }: BothEndsOptions = {}): Promise<CacheAndServer> {
-    const server = FakeServer.listen();
-    const starting = CoherentCache.connect(server.address, { timeoutMs: HOUR_MS, ...options });
+  static async start(
+    { grant = GRANT, stage, ...options }: BothEndsOptions = {},
+  ): Promise<CacheAndServer> {
+    const server = FakeServer.listen(0, stage);
+    const starting = CoherentCache.connect(server.address, {
+      timeoutMs: HOUR_MS,
+      ...stage && { runtime: stage.process("cache") },
+      ...options,
+    });
     const upstream = await server.accept();
     await hear(upstream, "OP=SUB;");
     await say(upstream, grant);

@@ -1,53 +1,71 @@
 /**
- * A session in a simulated world, for a realm that has nothing of Deno: two proxies of a server, and a
- * client of each. Posts what was sent and what came.
+ * A session in a simulated world, for a realm that has nothing of Deno: a server, two proxies of it, a
+ * client of each, and a cache. Posts what passed at the clients, and what happened at the first proxy.
  *
  * @module
  */
 
-import { CacheProxy, TableServer } from "../../mod.ts";
+import {
+  CacheProxy,
+  CoherentCache,
+  type NodeEvent,
+  TableClient,
+  TableError,
+  TableServer,
+  UnreachableError,
+} from "../../mod.ts";
 import { Machine, Network, World } from "../../lib/simulate/mod.ts";
-import type { Socket } from "../../lib/runtime/runtime.ts";
 
 const world = new World(1), network = new Network(world);
 const start = (name: string) => new Machine(name, network).start();
 const lines: string[] = [];
 
-/** Sends a line, and takes the reply, which comes in one piece. */
-async function ask(who: string, socket: Socket, line: string): Promise<void> {
-  await socket.write(new TextEncoder().encode(`${line}\n`));
-  const buffer = new Uint8Array(1000), count = await socket.read(buffer);
-  const reply = new TextDecoder().decode(buffer.subarray(0, count ?? 0)).trimEnd();
-  lines.push(`${who} → ${line}`, `${who} ← ${reply}`);
+/** Notes what passes at a client, and what a proxy does about it. */
+function note(who: string): (event: NodeEvent) => void {
+  return (event) => {
+    if (event.type === "message" && event.node === "client") {
+      lines.push(`${who} ${event.direction === "out" ? "→" : "←"} ${event.line}`);
+    } else if (event.type === "hit") lines.push(`${who}: hit ${event.ind}`);
+    else if (event.type === "miss") lines.push(`${who}: miss ${event.ind}`);
+    else if (event.type === "drop") lines.push(`${who}: drop ${event.ind} (${event.why})`);
+    else if (event.type === "lease-lapsed") lines.push(`${who}: lease lapsed`);
+  };
+}
+
+/** The error that something ends with. */
+async function failure(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(() => undefined, (error: unknown) => error);
+  if (error instanceof TableError) return `TableError ${error.code}`;
+  return error instanceof UnreachableError ? `UnreachableError ${error.message}` : String(error);
 }
 
 async function session(): Promise<void> {
   await using server = await TableServer.listen({ host: "s", port: 1, runtime: start("s") });
-  const proxies = { near: "p", far: "q" };
-  await using stack = new AsyncDisposableStack();
-  const sockets: { [name: string]: Socket } = {};
-  for (const [name, host] of Object.entries(proxies)) {
-    const runtime = start(host);
-    stack.use(await CacheProxy.listen({ host, port: 1, server: server.address, runtime }));
-    const never = new AbortController().signal;
-    sockets[name] = await start(name).connect({ host, port: 1 }, never);
-  }
-  const { near, far } = sockets;
-  await ask("near", near!, "OP=PUT;IND=1,7;DATA=5,6;");
-  await ask("far", far!, "OP=ADD;IND=1,7;");
+  const p = { host: "p", port: 1, server: server.address, runtime: start("p") };
+  const q = { host: "q", port: 1, server: server.address, runtime: start("q") };
+  await using one = await CacheProxy.listen({ ...p, events: note("p") });
+  await using two = await CacheProxy.listen(q);
+  const options = (name: string) => ({ runtime: start(name), events: note(name) });
+  await using near = await TableClient.connect(one.address, options("near"));
+  await using far = await TableClient.connect(two.address, options("far"));
+  await near.put([[1, 5], [7, 6]]);
+  await far.add([1, 7]);
   // While the server cannot be reached, what is held is a hit.
-  for (const host of ["p", "q"]) network.cut(host, "s");
-  await ask("near", near!, "OP=GET;IND=7,1;");
-  network.healAll();
-  await ask("far", far!, "OP=PUT;IND=7;DATA=8;");
-  await ask("near", near!, "OP=GET;IND=7,1;");
-  near!.close();
-  far!.close();
+  network.cut("p", "s");
+  await near.get([7, 1]);
+  network.heal("p", "s");
+  await far.put([[7, 8]]);
+  await near.get([7]);
+  await near.add([1, 7]);
+  lines.push(await failure(near.get([99])));
+  lines.push(await failure(TableClient.connect("s:2", { runtime: start("lost") })));
+  await using cache = await CoherentCache.connect(server.address, { runtime: start("c") });
+  lines.push(`cache: ${await cache.get([1, 7])}`);
 }
 
 try {
   await world.until(session());
 } catch (error) {
-  lines.push(String(error));
+  lines.push((error as Error).stack ?? String(error));
 }
 (globalThis as unknown as { postMessage(lines: string[]): void }).postMessage(lines);

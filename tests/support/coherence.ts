@@ -8,7 +8,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { TableServer, type TableServerOptions } from "../../mod.ts";
 import { hear, say } from "./both_ends.ts";
-import { Wire } from "./wire.ts";
+import type { Stage } from "./stage.ts";
+import { type Net, Wire } from "./wire.ts";
 import { HOUR_MS, within } from "./within.ts";
 
 export { HOUR_MS };
@@ -24,7 +25,10 @@ export class PlayedServer implements AsyncDisposable {
   readonly #sessions = new Set<Wire>();
   readonly #clients = new Set<Wire>();
 
-  private constructor(server: TableServer, grant: string) {
+  readonly #net: Net | undefined;
+
+  private constructor(server: TableServer, grant: string, net: Net | undefined) {
+    this.#net = net;
     this.server = server;
     this.grant = grant;
   }
@@ -32,17 +36,27 @@ export class PlayedServer implements AsyncDisposable {
   /**
    * Starts a server of ten entries, all of them 100 more than their index. What waits for a lease of
    * an hour waits for its holder.
+   *
+   * @param options `stage` is the simulated world that all this is in.
    */
-  static async start(options: TableServerOptions = {}): Promise<PlayedServer> {
+  static async start(
+    { stage, ...options }: TableServerOptions & { stage?: Stage } = {},
+  ): Promise<PlayedServer> {
     const init = Array.from({ length: 10 }, (_, index) => 100 + index);
-    const server = await TableServer.listen({ port: 0, leaseMs: HOUR_MS, init, ...options });
+    const server = await TableServer.listen({
+      port: 0,
+      leaseMs: HOUR_MS,
+      init,
+      ...stage?.on("server"),
+      ...options,
+    });
     const { leaseMs = HOUR_MS, size = 10 } = options;
-    return new PlayedServer(server, `OP=SUB;DATA=${leaseMs},${size};`);
+    return new PlayedServer(server, `OP=SUB;DATA=${leaseMs},${size};`, stage);
   }
 
   /** A new proxy: its connection, with a lease. */
   async proxy(): Promise<Wire> {
-    const wire = await Wire.connect(this.server.address);
+    const wire = await Wire.connect(this.server.address, this.#net);
     this.#sessions.add(wire);
     await this.renew(wire);
     return wire;
@@ -50,7 +64,7 @@ export class PlayedServer implements AsyncDisposable {
 
   /** A new client, without one. */
   async client(): Promise<Wire> {
-    const wire = await Wire.connect(this.server.address);
+    const wire = await Wire.connect(this.server.address, this.#net);
     this.#clients.add(wire);
     return wire;
   }

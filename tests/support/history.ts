@@ -5,34 +5,8 @@
  */
 
 import { TableClient, TableError, UnreachableError } from "../../mod.ts";
+import type { Random } from "../../lib/simulate/mod.ts";
 import type { Recorded } from "../../simulate/linearizability.ts";
-
-/** A generator of numbers that gives the same ones for the same seed (mulberry32). */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** A number from 0 on, below 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  /** A whole number from 0 on, below `end`. */
-  below(end: number): number {
-    return Math.floor(this.next() * end);
-  }
-
-  /** One of a list. */
-  of<T>(list: readonly T[]): T {
-    return list[this.below(list.length)]!;
-  }
-}
 
 /** What a history is made of. */
 export interface HistoryOptions {

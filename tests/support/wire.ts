@@ -39,6 +39,23 @@ export function listenAgain<T>(listen: () => T | Promise<T>): Promise<T> {
   return within(listening(), "the address to be free");
 }
 
+/** Where connections are made: the machine's own network, or a simulated one. */
+export interface Net {
+  /** Listens on a port; 0 is any that is free. */
+  listen(port: number): Deno.TcpListener;
+  /** Connects to `host:port`. */
+  connect(address: string): Promise<Deno.TcpConn>;
+}
+
+const LOOPBACK: Net = {
+  listen: (port) => Deno.listen({ hostname: "127.0.0.1", port }),
+  connect(address) {
+    const colon = address.lastIndexOf(":");
+    const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
+    return Deno.connect({ hostname, port: Number(address.slice(colon + 1)) });
+  },
+};
+
 const NEWLINE = 10;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -59,13 +76,8 @@ export class Wire implements AsyncDisposable {
   }
 
   /** Connects to `host:port`. */
-  static async connect(address: string): Promise<Wire> {
-    const colon = address.lastIndexOf(":");
-    const hostname = address.slice(0, colon).replace(/^\[|\]$/g, "");
-    const conn = await within(
-      Deno.connect({ hostname, port: Number(address.slice(colon + 1)) }),
-      `a connection to ${address}`,
-    );
+  static async connect(address: string, net: Net = LOOPBACK): Promise<Wire> {
+    const conn = await within(net.connect(address), `a connection to ${address}`);
     // So that several small sends leave as several small pieces, at once.
     conn.setNoDelay(true);
     return new Wire(conn);
@@ -157,12 +169,12 @@ export class FakeServer implements AsyncDisposable {
 
   private constructor(listener: Deno.TcpListener) {
     this.#listener = listener;
-    this.address = `127.0.0.1:${listener.addr.port}`;
+    this.address = `${listener.addr.hostname}:${listener.addr.port}`;
   }
 
   /** Listens on `port`, or on any that is free. */
-  static listen(port: number = 0): FakeServer {
-    return new FakeServer(Deno.listen({ hostname: "127.0.0.1", port }));
+  static listen(port: number = 0, net: Net = LOOPBACK): FakeServer {
+    return new FakeServer(net.listen(port));
   }
 
   /** The next connection that is made to it; closed with the fake server, if not before. */
